@@ -1,0 +1,80 @@
+"""lateral: from a folder of text and PDF files to cited answers."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import LateralError
+    from .loaders.document import Document, Section
+    from .loaders.load import load
+    from .loaders.node import LoadFailure, Node
+    from .rag.answer import Answer
+    from .rag.citations import Citation
+    from .rag.extractive import ExtractiveGenerator
+    from .rag.pipeline import RAG
+    from .rag.report import AddReport
+    from .retrievers.bi_encoder import BiEncoderRetriever
+    from .retrievers.bm25 import BM25Retriever
+    from .retrievers.hit import Hit, TrailStep
+    from .retrievers.hybrid import HybridRetriever
+    from .retrievers.store import Index
+
+__all__ = [
+    "RAG",
+    "AddReport",
+    "Answer",
+    "BM25Retriever",
+    "BiEncoderRetriever",
+    "Citation",
+    "Document",
+    "ExtractiveGenerator",
+    "Hit",
+    "HybridRetriever",
+    "Index",
+    "LateralError",
+    "LoadFailure",
+    "Node",
+    "Section",
+    "TrailStep",
+    "__version__",
+    "load",
+]
+
+_PLACES = {
+    "RAG": "rag.pipeline",
+    "AddReport": "rag.report",
+    "Answer": "rag.answer",
+    "BM25Retriever": "retrievers.bm25",
+    "BiEncoderRetriever": "retrievers.bi_encoder",
+    "Citation": "rag.citations",
+    "Document": "loaders.document",
+    "ExtractiveGenerator": "rag.extractive",
+    "Hit": "retrievers.hit",
+    "HybridRetriever": "retrievers.hybrid",
+    "Index": "retrievers.store",
+    "LateralError": "errors",
+    "LoadFailure": "loaders.node",
+    "Node": "loaders.node",
+    "Section": "loaders.document",
+    "TrailStep": "retrievers.hit",
+    "load": "loaders.load",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attributes are of any type
+    """Imports a public name when it is first used, so that `import lateral` stays light."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("lateral")
+    if name not in _PLACES:
+        raise AttributeError(f"module 'lateral' has no attribute {name!r}")
+    value = getattr(import_module(f".{_PLACES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,136 @@
+"""Every error that lateral raises on purpose: one sentence a class, one tree."""
+
+from __future__ import annotations
+
+__all__ = [
+    "ChangedDocumentError",
+    "CorruptDocumentError",
+    "DocumentError",
+    "EmptyDocumentError",
+    "EncoderMismatchError",
+    "EncodingError",
+    "EncryptedDocumentError",
+    "FilterError",
+    "IndexConfigError",
+    "IndexCorruptError",
+    "IndexLockedError",
+    "IndexNotFoundError",
+    "IndexVersionError",
+    "InvalidArgumentError",
+    "LateralError",
+    "LimitExceededError",
+    "MissingExtraError",
+    "ModelNotFoundError",
+    "SourceRootError",
+    "StoreError",
+    "UnsafePathError",
+    "UnsupportedFormatError",
+]
+
+
+class LateralError(Exception):
+    """The root of every error that lateral raises on purpose."""
+
+
+class InvalidArgumentError(LateralError, ValueError):
+    """An argument is outside what the call accepts; the message names it, the bound and what came."""
+
+
+class FilterError(InvalidArgumentError):
+    """A `where` filter has an unknown operator, a wrong operand or a wrong shape."""
+
+
+class MissingExtraError(LateralError, ImportError):
+    """An optional package is not installed; the message is the pip line that installs it."""
+
+
+class ModelNotFoundError(LateralError):
+    """A model could not be had; the message says every place that was tried."""
+
+
+class EncodingError(LateralError):
+    """A model gave vectors that are not finite numbers."""
+
+
+class DocumentError(LateralError):
+    """A file could not be turned into nodes.
+
+    Args:
+        reason: What is wrong and what to do.
+        source: The file's absolute path, or the caller's id of a document in memory.
+        page: The 1-based page, or None when it is about the whole file.
+    """
+
+    def __init__(self, reason: str, *, source: str = "", page: int | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.source = source
+        self.page = page
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Errors cross the border of the parsing process."""
+        return _rebuild_document_error, (type(self), self.reason, self.source, self.page)
+
+
+def _rebuild_document_error(kind: type[DocumentError], reason: str, source: str, page: int | None) -> DocumentError:
+    return kind(reason, source=source, page=page)
+
+
+class EmptyDocumentError(DocumentError):
+    """The file holds no bytes, or no text and no page."""
+
+
+class EncryptedDocumentError(DocumentError):
+    """The file needs a password to be read."""
+
+
+class CorruptDocumentError(DocumentError):
+    """The file's content breaks its format's rules, or crashed its parser."""
+
+
+class LimitExceededError(DocumentError):
+    """The file is larger, or takes longer to read, than the stated limit."""
+
+
+class ChangedDocumentError(DocumentError):
+    """The file changed, vanished or became unreadable between being found and being read."""
+
+
+class UnsafePathError(DocumentError):
+    """The file is a link that leads out of the folder, or its name is no text."""
+
+
+class UnsupportedFormatError(DocumentError):
+    """The file was named directly, and no loader reads its format."""
+
+
+class SourceRootError(LateralError):
+    """A folder or file that was to be read is missing or unreadable, so nothing was changed."""
+
+
+class StoreError(LateralError):
+    """The root of the errors that concern the index directory."""
+
+
+class IndexNotFoundError(StoreError):
+    """There is no index at this path."""
+
+
+class IndexLockedError(StoreError):
+    """Another process is writing to this index."""
+
+
+class IndexVersionError(StoreError):
+    """The index was written by a newer lateral, with a schema this version does not know."""
+
+
+class IndexCorruptError(StoreError):
+    """A file of the index is damaged or missing; the message names it and the way to repair it."""
+
+
+class IndexConfigError(StoreError):
+    """The call asks for retrievers, chunking or a language other than the index was made with."""
+
+
+class EncoderMismatchError(IndexConfigError):
+    """The encoder's vector space is not the one that the index's vectors live in."""

@@ -1,0 +1,56 @@
+"""Loaders: files to nodes."""
+
+from __future__ import annotations
+
+from .chunking import (
+    DEFAULT_CHUNK_OVERLAP,
+    DEFAULT_CHUNK_SIZE,
+    Chunker,
+    CountTokens,
+    chunk_spans,
+    default_count_tokens,
+    to_nodes,
+)
+from .document import Document, Section
+from .files import Found, Paths, SkippedFile, walk
+from .indexed_text import context_line, indexed_text
+from .load import document_from_text, load, read, read_many
+from .node import Kind, LoadFailure, Metadata, MetadataValue, Node, document_id, freeze_metadata, node_id
+from .sentences import split_sentences
+from .sniff import Format, SourceFile, sniff
+from .worker import ParserPool
+
+__all__ = [
+    "DEFAULT_CHUNK_OVERLAP",
+    "DEFAULT_CHUNK_SIZE",
+    "Chunker",
+    "CountTokens",
+    "Document",
+    "Format",
+    "Found",
+    "Kind",
+    "LoadFailure",
+    "Metadata",
+    "MetadataValue",
+    "Node",
+    "ParserPool",
+    "Paths",
+    "Section",
+    "SkippedFile",
+    "SourceFile",
+    "chunk_spans",
+    "context_line",
+    "default_count_tokens",
+    "document_from_text",
+    "document_id",
+    "freeze_metadata",
+    "indexed_text",
+    "load",
+    "node_id",
+    "read",
+    "read_many",
+    "sniff",
+    "split_sentences",
+    "to_nodes",
+    "walk",
+]

@@ -1,0 +1,153 @@
+"""The parsing process: reads untrusted files on behalf of `ParserPool`, one after the other, within limits.
+
+Requests and answers are JSON in frames of a 4-byte length and as many bytes. JSON, not pickle: a file that takes over
+the parser must not be able to run code in the process that asked.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import resource
+import signal
+import struct
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from .. import errors
+from .document import Document, Section
+from .limits import MAX_PAGES, MEMORY_BYTES, SECONDS_A_FILE, SECONDS_A_PAGE, check_size
+from .node import freeze_metadata
+from .sniff import Format
+
+__all__ = ["HEADER", "Json", "document_of", "parse", "serve", "write_frame"]
+
+HEADER = struct.Struct(">I")
+MAX_WRITE_BYTES = 1 << 20  # the process writes nothing but its last words to a file of the parent's
+ALARM_GRACE_SECONDS = 5  # the parent's deadline comes first; the alarm ends a hang after the parent is gone
+MAX_REASON_CHARS = 500
+
+Json = dict[str, Any]
+
+
+def parse(path: str, kind: Format, *, on_pages: Callable[[int], None] | None = None) -> Document:
+    """Returns the document at a path.
+
+    Args:
+        path: The file's absolute path, which is also its source.
+        kind: The format to read it as.
+        on_pages: Called with the number of pages before they are read, where there are pages.
+
+    Raises:
+        DocumentError: The file can't be read; the subclass says why.
+        OSError: It can't be opened.
+    """
+    if kind == "pdf":
+        from .pdf import read_pdf
+
+        return read_pdf(path, path, on_pages=on_pages)
+    check_size(Path(path).stat().st_size, path)
+    raw = Path(path).read_bytes()
+    if kind == "html":
+        from .html import read_html
+
+        return read_html(raw, path)
+    if kind == "markdown":
+        from .markdown import read_markdown
+
+        return read_markdown(raw, path)
+    from .text import read_text
+
+    return read_text(raw, path)
+
+
+def serve() -> None:
+    """Answers requests from stdin until it ends. Only `ParserPool` calls this, in a process of its own."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints must not end up between the answers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # the kernel ends a hang, even one inside a C library
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_WRITE_BYTES, MAX_WRITE_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    write_frame(answers, {"ready": True})
+    requests = sys.stdin.buffer
+    while len(head := requests.read(HEADER.size)) == HEADER.size:
+        request = json.loads(requests.read(HEADER.unpack(head)[0]))
+        _set_alarm(0)
+        write_frame(answers, _answer(request, answers))
+        signal.alarm(0)
+
+
+def write_frame(stream: IO[bytes], message: Json) -> None:
+    """Writes one message and flushes it."""
+    payload = json.dumps(message).encode()
+    stream.write(HEADER.pack(len(payload)) + payload)
+    stream.flush()
+
+
+def document_of(answer: Json, source: str) -> Document:
+    """Returns the document in an answer of the parsing process.
+
+    Args:
+        answer: The decoded JSON.
+        source: The document's source: the answer is not asked for it.
+
+    Raises:
+        DocumentError: The answer says why the file could not be read.
+        CorruptDocumentError: It is no answer at all: a file took over its parser.
+    """
+    try:
+        if "error" in answer:
+            found = getattr(errors, str(answer["error"]))
+            if not issubclass(found, errors.DocumentError):
+                raise TypeError(found)
+            failure = found(str(answer["reason"])[:MAX_REASON_CHARS], source=source, page=answer["page"])
+        else:
+            sections = tuple(_section(entry) for entry in answer["sections"])
+            return Document(source, sections, freeze_metadata(answer["metadata"]), tuple(map(str, answer["warnings"])))
+    except (AttributeError, KeyError, TypeError, ValueError) as err:
+        raise errors.CorruptDocumentError(
+            "the parser gave a malformed answer: the file broke it", source=source
+        ) from err
+    raise failure
+
+
+def _section(entry: Json) -> Section:
+    page = None if entry["page"] is None else int(entry["page"])
+    return Section(str(entry["text"]), page, int(entry["start_char"]), freeze_metadata(entry["metadata"]))
+
+
+def _answer(request: Json, answers: IO[bytes]) -> Json:
+    def on_pages(count: int) -> None:
+        _set_alarm(count)
+        write_frame(answers, {"pages": count})
+
+    try:
+        document = parse(request["path"], request["format"], on_pages=on_pages)
+    except errors.DocumentError as err:
+        return {"error": type(err).__name__, "reason": err.reason, "page": err.page}
+    except MemoryError:
+        reason = f"reading the file took more than {MEMORY_BYTES / 1e9:.1f} GB of memory: split it"
+        return {"error": "LimitExceededError", "reason": reason, "page": None}
+    except OSError as err:
+        reason = f"the file can't be opened: {err.strerror or err}"
+        return {"error": "ChangedDocumentError", "reason": reason, "page": None}
+    except Exception as err:  # whatever a parser raises on a hostile file is about that file
+        reason = f"its parser failed with {type(err).__name__}: {str(err)[:200]}"
+        return {"error": "CorruptDocumentError", "reason": reason, "page": None}
+    return {
+        "sections": [
+            {"text": part.text, "page": part.page, "start_char": part.start_char, "metadata": dict(part.metadata)}
+            for part in document.sections
+        ],
+        "metadata": dict(document.metadata),
+        "warnings": list(document.warnings),
+    }
+
+
+def _set_alarm(pages: int) -> None:
+    signal.alarm(math.ceil(SECONDS_A_FILE + SECONDS_A_PAGE * min(pages, MAX_PAGES)) + ALARM_GRACE_SECONDS)

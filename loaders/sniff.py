@@ -1,0 +1,144 @@
+"""Which format a file has: by its content first, then by its name."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+__all__ = ["HEAD_BYTES", "Format", "SourceFile", "sniff", "unread_format"]
+
+Format: TypeAlias = Literal["text", "markdown", "html", "pdf"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file that a loader reads, as it was found.
+
+    Args:
+        path: Absolute path.
+        format: What it is read as.
+        size: Bytes.
+        mtime_ns: When its content changed, in nanoseconds since 1970.
+        ctime_ns: When its content or its entry changed, in nanoseconds since 1970.
+    """
+
+    path: str
+    format: Format
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+
+HEAD_BYTES = 8192  # what `sniff` wants to see
+PDF_MARK_BYTES = 1024  # where readers look for "%PDF-"
+CONTROL_SHARE = 0.05  # text has hardly any control characters
+
+_MARKDOWN = frozenset({".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd"})
+_HTML = frozenset({".html", ".htm", ".xhtml"})
+_WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+_HTML_START = re.compile(
+    rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.{0,2000}?-->\s*)*(?:<!doctype\s+html|<html[\s>])", re.IGNORECASE | re.DOTALL
+)
+_HTML_HINT = re.compile(rb"\s*<(?:head|body|title|meta|div|table|h1|p)[\s>]", re.IGNORECASE)
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
+# First bytes of formats that may pass for text, or may not, and are none either way.
+_MAGIC = (
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"\x89PNG", "a PNG image"),
+    (b"\xff\xd8\xff", "a JPEG image"),
+    (b"\x7fELF", "a program"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"\xfd7zXZ", "an xz archive"),
+    (b"\x28\xb5\x2f\xfd", "a zstd archive"),
+    (b"\xd0\xcf\x11\xe0", "an old Office document"),
+    (b"{\\rtf", "an RTF document"),
+    (b"%!PS", "a PostScript document"),
+)
+# First bytes that a text may have too; with binary content behind them they give a name.
+_NAMES = (
+    (b"SQLite format 3\x00", "an SQLite database"),
+    (b"GIF8", "a GIF image"),
+    (b"MZ", "a program"),
+    (b"BZh", "a bzip2 archive"),
+    (b"7z", "a 7z archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"PAR1", "a Parquet table"),
+    (b"ID3", "an MP3 recording"),
+    (b"OggS", "an Ogg recording"),
+    (b"RIFF", "a sound, film or WebP image"),
+)
+# Text to a computer, but not to a reader; and containers that only their name tells apart.
+_UNREAD_SUFFIXES = {
+    ".svg": "an SVG image",
+    ".ipynb": "a Jupyter notebook",
+    ".docx": "a Word document",
+    ".pptx": "a PowerPoint presentation",
+    ".xlsx": "an Excel workbook",
+    ".odt": "an OpenDocument text",
+    ".epub": "an EPUB book",
+    ".jar": "a Java archive",
+    ".whl": "a Python wheel",
+}
+
+
+def sniff(head: bytes, suffix: str) -> Format | None:
+    """Returns the format to read a file as, or None for one that no loader reads.
+
+    Content decides before the name does: a PDF called ".txt" is a PDF. Text with an unknown suffix, or none, is text,
+    and so are source code, CSV and JSON.
+
+    Args:
+        head: The file's first bytes, 8,192 or all.
+        suffix: The name's last suffix with its dot, such as ".md".
+    """
+    suffix = suffix.lower()
+    if _is_pdf(head, suffix):
+        return "pdf"
+    if suffix in _UNREAD_SUFFIXES or head.startswith(tuple(mark for mark, _ in _MAGIC)) or _is_binary(head):
+        return None
+    shown = _narrow(head)
+    if _HTML_START.match(shown):
+        return "html"
+    if suffix in _HTML:
+        return "html"
+    if suffix in _MARKDOWN:
+        return "markdown"
+    return "html" if not suffix and _HTML_HINT.match(shown) else "text"
+
+
+def unread_format(head: bytes, suffix: str) -> str:
+    """Returns what a file that no loader reads seems to be, such as "a PNG image".
+
+    Args:
+        head: The file's first bytes.
+        suffix: The name's last suffix with its dot.
+    """
+    named = _UNREAD_SUFFIXES.get(suffix.lower()) or _named(head)
+    return named or (f"a binary file ({suffix.lower()})" if suffix else "a binary file")
+
+
+def _is_pdf(head: bytes, suffix: str) -> bool:
+    at = head[:PDF_MARK_BYTES].find(b"%PDF-")
+    if at < 0:
+        return suffix == ".pdf" and not _HTML_START.match(head)  # a damaged one, to be reported by name
+    # A text about PDF may hold the mark too; one that begins with it, or has binary content, is no text.
+    return not head[:at].strip(b"\xef\xbb\xbf\r\n\t \x00") or suffix == ".pdf" or _is_binary(head)
+
+
+def _is_binary(head: bytes) -> bool:
+    if head.startswith(_WIDE_MARKS):
+        return False
+    if b"\0" in head:
+        return True
+    return len(head) - len(head.translate(None, _CONTROLS)) > CONTROL_SHARE * len(head)
+
+
+def _named(head: bytes) -> str | None:
+    return next((name for mark, name in (*_MAGIC, *_NAMES) if head.startswith(mark)), None)
+
+
+def _narrow(head: bytes) -> bytes:
+    """Returns UTF-16 and UTF-32 heads as single bytes, others without their mark."""
+    return head.replace(b"\0", b"")[2:] if head.startswith(_WIDE_MARKS) else head.removeprefix(codecs.BOM_UTF8)

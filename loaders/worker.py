@@ -1,0 +1,273 @@
+"""Parsing processes, reused from file to file and replaced when a file breaks one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import IO, Self, TypeVar
+
+from ..errors import CorruptDocumentError, DocumentError, InvalidArgumentError, LateralError, LimitExceededError
+from .document import Document
+from .limits import MAX_PAGES, SECONDS_A_FILE, SECONDS_A_PAGE
+from .node import LoadFailure
+from .parsing import HEADER, Json, document_of, write_frame
+from .sniff import SourceFile
+
+__all__ = ["ParserPool", "map_in_order"]
+
+START_SECONDS = 30.0  # a start takes 0.1 s; a machine that swaps may need long
+MAX_ANSWER_BYTES = 1 << 29  # ten times the largest file: what a hostile parser may make this process hold
+READ_BYTES = 1 << 16
+LAST_WORDS_BYTES = 2_000
+# The child finds the same modules as this process, whatever its __main__ is; nothing of __main__ is run again.
+_PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {module} import serve; serve()"
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class _Hung(Exception):
+    """The deadline passed without an answer."""
+
+
+class _Died(Exception):
+    """The process ended without an answer."""
+
+
+class _Worker:
+    """One parsing process."""
+
+    def __init__(self) -> None:
+        module = __name__.rpartition(".")[0] + ".parsing"
+        path = json.dumps(_module_path())
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 -- closed by stop()
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", _PROGRAM.format(module=module), path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+        )
+        try:
+            self._read_frame(time.monotonic() + START_SECONDS)
+        except (_Died, _Hung) as err:
+            words = self.last_words()
+            self.stop()
+            raise LateralError(f"the parsing process did not start: {words or 'no message'}") from err
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def ask(self, file: SourceFile, deadline: float) -> Json:
+        """Returns the answer for a file; the deadline moves by the pages it turns out to have."""
+        assert self._process.stdin is not None
+        try:
+            write_frame(self._process.stdin, {"path": file.path, "format": file.format})
+        except BrokenPipeError as err:
+            raise _Died from err
+        answer = self._read_frame(deadline)
+        if isinstance(pages := answer.get("pages"), int):
+            answer = self._read_frame(deadline + SECONDS_A_PAGE * max(0, min(pages, MAX_PAGES)))
+        return answer
+
+    def kill(self) -> None:
+        """Ends the process; whoever waits for its answer sees its end and calls `stop`."""
+        self._process.kill()
+
+    def stop(self) -> int:
+        """Ends the process and returns its exit status."""
+        self._process.kill()
+        status = self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._errors):
+            if stream is not None:
+                with contextlib.suppress(BrokenPipeError):  # a request half written
+                    stream.close()
+        return status
+
+    def last_words(self) -> str:
+        """Returns the end of what the process wrote to stderr."""
+        size = self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, size - LAST_WORDS_BYTES))
+        return self._errors.read().decode("utf-8", "replace").strip()
+
+    def _read_frame(self, deadline: float) -> Json:
+        size = HEADER.unpack(self._read(HEADER.size, deadline))[0]
+        if size > MAX_ANSWER_BYTES:
+            raise _Died
+        try:
+            answer = json.loads(self._read(size, deadline))
+        except (ValueError, RecursionError) as err:
+            raise _Died from err
+        if not isinstance(answer, dict):
+            raise _Died
+        return answer
+
+    def _read(self, size: int, deadline: float) -> bytes:
+        assert self._process.stdout is not None
+        descriptor = self._process.stdout.fileno()
+        parts = bytearray()
+        while len(parts) < size:
+            ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+            if not ready:
+                raise _Hung
+            piece = os.read(descriptor, min(READ_BYTES, size - len(parts)))
+            if not piece:
+                raise _Died
+            parts += piece
+        return bytes(parts)
+
+
+def _module_path() -> list[str]:
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:  # the working directory was removed: nothing can be imported from it
+        here = ""
+    return [found for entry in sys.path if isinstance(entry, str) and (found := entry or here)]
+
+
+class ParserPool:
+    """Parses files in processes of their own, so that no file can crash, hang or take over this one.
+
+    The processes start with the first file, serve many, and are replaced after a crash or a hang. They end with
+    `close`, or with this process, however it ends. Threads may share a pool.
+
+    Args:
+        max_workers: How many files are parsed at a time.
+        seconds_a_file: How long a file may take, besides one second for each of its pages.
+
+    Raises:
+        InvalidArgumentError: A bound is not positive.
+    """
+
+    def __init__(self, max_workers: int = 2, *, seconds_a_file: float = SECONDS_A_FILE) -> None:
+        if max_workers < 1:
+            raise InvalidArgumentError(f"max_workers must be at least 1, got {max_workers}")
+        if not seconds_a_file > 0:
+            raise InvalidArgumentError(f"seconds_a_file must be above 0, got {seconds_a_file}")
+        self.max_workers = max_workers
+        self.seconds_a_file = seconds_a_file
+        self._slots = threading.BoundedSemaphore(max_workers)
+        self._lock = threading.Lock()
+        self._idle: list[_Worker] = []
+        self._busy: set[_Worker] = set()
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the processes, even busy ones. A closed pool parses nothing more."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+            for worker in self._busy:
+                worker.kill()
+        for worker in idle:
+            worker.stop()
+
+    def parse(self, file: SourceFile) -> Document:
+        """Returns the file's document; waits while all processes are busy.
+
+        Args:
+            file: A file found by `walk`.
+
+        Raises:
+            CorruptDocumentError: The file breaks its format's rules, or its parser crashed.
+            LimitExceededError: It is too large, or took too long or too much memory.
+            DocumentError: It can't be read for another reason; the subclass says which.
+            LateralError: The pool is closed, or no process can be started.
+        """
+        with self._slots:
+            worker = self._take()
+            healthy = False
+            try:
+                answer = worker.ask(file, time.monotonic() + self.seconds_a_file)
+                healthy = True
+            except _Hung as err:
+                raise LimitExceededError(
+                    f"reading the file took over {self.seconds_a_file:g} s and {SECONDS_A_PAGE:g} s a page: split it, "
+                    "or open it in its program and save it again",
+                    source=file.path,
+                ) from err
+            except _Died as err:
+                if self._closed:
+                    raise LateralError(f"the parser pool was closed while it read {file.path!r}") from err
+                raise CorruptDocumentError(
+                    f"{file.path!r} crashed its parser: open it in its program and save it again", source=file.path
+                ) from err
+            finally:
+                self._give_back(worker, healthy=healthy)
+        return document_of(answer, file.path)
+
+    def parse_many(self, files: Iterable[SourceFile]) -> Iterator[Document | LoadFailure]:
+        """Yields a document or a failure for each file, in order; as many as `max_workers` are parsed ahead.
+
+        Args:
+            files: Taken one by one, as they are needed.
+        """
+
+        def attempt(file: SourceFile) -> Document | LoadFailure:
+            try:
+                return self.parse(file)
+            except DocumentError as err:
+                return LoadFailure(file.path, err.page, type(err).__name__, err.reason)
+
+        return map_in_order(attempt, files, workers=self.max_workers)
+
+    def _take(self) -> _Worker:
+        with self._lock:
+            if self._closed:
+                raise LateralError("this parser pool is closed: make a new one")
+            while self._idle:
+                worker = self._idle.pop()
+                if worker.alive:
+                    self._busy.add(worker)
+                    return worker
+                worker.stop()
+        worker = _Worker()
+        with self._lock:
+            self._busy.add(worker)
+        return worker
+
+    def _give_back(self, worker: _Worker, *, healthy: bool) -> None:
+        with self._lock:
+            self._busy.discard(worker)
+            if healthy and not self._closed:
+                self._idle.append(worker)
+                return
+        worker.stop()
+
+
+def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], *, workers: int) -> Iterator[Result]:
+    """Yields the function's results in the order of the items, computed in threads a little ahead of the reader.
+
+    Args:
+        function: Called with each item; what it raises is raised here, at the item's turn.
+        items: Taken one by one, at most `workers` ahead of what was yielded.
+        workers: How many calls run at a time.
+    """
+    executor = ThreadPoolExecutor(workers, thread_name_prefix="lateral-loader")
+    pending: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            pending.append(executor.submit(function, item))
+            if len(pending) > workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,206 @@
+"""From sources to committed documents: read, cut, encode, commit, in batches."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..errors import InvalidArgumentError
+from ..loaders.chunking import Chunker, to_nodes
+from ..loaders.document import Document
+from ..loaders.files import SkippedFile
+from ..loaders.indexed_text import indexed_text
+from ..loaders.node import LoadFailure, Node, document_id
+from ..retrievers.bi_encoder import check_space
+from ..retrievers.indexed import IndexedRetriever
+from ..retrievers.retriever import Encoder
+from ..retrievers.store import NewVectors, StoredDocument, Writer, hash_text
+from .report import AddReport
+
+__all__ = ["Ingest", "Progress", "encode_missing"]
+
+logger = logging.getLogger(__name__)
+
+COMMIT_NODES = 512  # a commit every few seconds of encoding on a CPU: what an interruption can cost
+COMMIT_DOCUMENTS = 512
+ENCODE_BATCH = 1_024  # texts an encoder is handed at once, so that it can sort them by length
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run has come.
+
+    Args:
+        done: Sources dealt with, committed or found unchanged.
+        total: Sources in all, None where the caller's iterable does not say.
+        nodes: Nodes committed.
+    """
+
+    done: int
+    total: int | None
+    nodes: int
+
+
+class Ingest:
+    """One run of adding to an index; call `finish` at its end.
+
+    Args:
+        writer: The index's writer.
+        retrievers: Whose encoders encode, and who refresh at the end.
+        chunker: How texts are cut.
+        known: What the index holds, by source.
+        on_progress: Told after every source and every commit.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        retrievers: Sequence[IndexedRetriever],
+        chunker: Chunker,
+        *,
+        known: Iterable[StoredDocument] = (),
+        on_progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self._writer = writer
+        self._retrievers = retrievers
+        self._chunker = chunker
+        self._known = {document.source: document for document in known}
+        self._on_progress = on_progress
+        self._batch: list[tuple[StoredDocument, list[Node]]] = []
+        self._touched: list[StoredDocument] = []
+        self._failed: list[LoadFailure] = []
+        self._skipped: list[SkippedFile] = []
+        self._report = AddReport()
+        self._checked = False
+        self._done = 0
+        self.total: int | None = None
+
+    def known(self, source: str) -> StoredDocument | None:
+        """Returns the document of this source, as the index held it when the run began."""
+        return self._known.get(source)
+
+    def documents(self) -> list[StoredDocument]:
+        """Returns every document that the index held when the run began."""
+        return list(self._known.values())
+
+    def put(self, document: Document, content_hash: str, stat: tuple[int, int, int] | None = None) -> None:
+        """Takes in a document that is new or has changed; it is committed with its batch."""
+        nodes = to_nodes(document, self._chunker)
+        stored = StoredDocument(
+            id=document_id(document.source),
+            source=document.source,
+            content_hash=content_hash,
+            stat=stat,
+            metadata=document.metadata,
+            warnings=document.warnings,
+        )
+        self._skipped += [SkippedFile(document.source, warning) for warning in document.warnings]
+        self._batch.append((stored, nodes))
+        if sum(len(nodes) for _, nodes in self._batch) >= COMMIT_NODES or len(self._batch) >= COMMIT_DOCUMENTS:
+            self.commit()
+
+    def keep(self, known: StoredDocument, stat: tuple[int, int, int] | None = None) -> None:
+        """Counts a document as unchanged, and remembers its file's new times."""
+        if stat != known.stat or known.stale is not None:
+            self._touched.append(replace(known, stat=stat))
+        self._report = replace(self._report, unchanged=self._report.unchanged + 1)
+        self._advance(1)
+
+    def fail(self, failure: LoadFailure) -> None:
+        """Reports a source that could not be read; the version that the index holds stays, marked stale."""
+        self._failed.append(failure)
+        if (known := self.known(failure.source)) is not None:
+            self._writer.mark_stale(known.id, f"{failure.error}: {failure.reason}")
+        self._advance(1)
+
+    def skip(self, skipped: SkippedFile) -> None:
+        """Reports a file that no loader claims to read."""
+        self._skipped.append(skipped)
+
+    def remove(self, documents: Sequence[StoredDocument]) -> None:
+        """Takes documents out of the index."""
+        self.commit()
+        if documents:
+            removed = self._writer.remove([document.id for document in documents])
+            self._report = replace(self._report, removed=self._report.removed + removed)
+
+    def commit(self) -> None:
+        """Encodes and commits the documents taken in so far: from here on they are durable."""
+        if not self._batch:
+            return
+        self._check_spaces()
+        batch, self._batch = self._batch, []
+        chunks = [node for _, nodes in batch for node in nodes if node.kind == "chunk"]
+        texts = {hash_text(text): text for text in map(indexed_text, chunks)}
+        self._writer.commit(batch, [encode_missing(self._writer, encoder, texts) for encoder in self._encoders()])
+        updated = sum(document.source in self._known for document, _ in batch)
+        self._report = replace(
+            self._report,
+            added=self._report.added + len(batch) - updated,
+            updated=self._report.updated + updated,
+            nodes=self._report.nodes + sum(len(nodes) for _, nodes in batch),
+        )
+        self._advance(len(batch))
+
+    def finish(self) -> AddReport:
+        """Commits what is left, lets the retrievers refresh where nodes have changed, and returns the outcome."""
+        self.commit()
+        if self._touched:
+            self._writer.touch(self._touched)
+        if self._writer.needs_refresh():
+            for retriever in self._retrievers:
+                retriever.refresh(self._writer)
+            self._writer.mark_refreshed()
+        return replace(self._report, failed=tuple(self._failed), skipped=tuple(self._skipped))
+
+    def _check_spaces(self) -> None:
+        """Compares the encoders with the index, once, and only when something is to be encoded: it reads the weights."""
+        config = None if self._checked else self._writer.config()
+        remembered = {it.name: it.space for it in config.retrievers} if config else {}
+        for retriever in self._retrievers:
+            space = remembered.get(retriever.name)
+            if retriever.encoder is not None and space is not None:
+                check_space(retriever.encoder, space)
+        self._checked = True
+
+    def _encoders(self) -> list[Encoder]:
+        return [retriever.encoder for retriever in self._retrievers if retriever.encoder is not None]
+
+    def _advance(self, documents: int) -> None:
+        self._done += documents
+        if self._on_progress is not None:
+            self._on_progress(Progress(self._done, self.total, self._report.nodes))
+
+
+def encode_missing(writer: Writer, encoder: Encoder, texts: dict[bytes, str]) -> NewVectors:
+    """Returns the vectors of those texts that the index holds none of in the encoder's space.
+
+    Args:
+        writer: The index's writer.
+        encoder: Encodes them.
+        texts: Texts by their hash.
+
+    Raises:
+        InvalidArgumentError: The encoder gave vectors of another shape than it said, or values that are not finite.
+    """
+    known = writer.known_vectors(encoder.space, list(texts))
+    missing = {text_hash: text for text_hash, text in texts.items() if text_hash not in known}
+    if not missing:
+        return NewVectors(encoder.space, [], np.empty((0, encoder.space.dim), np.float32), [])
+    values = list(missing.values())
+    parts = [encoder.encode_documents(values[at : at + ENCODE_BATCH]) for at in range(0, len(values), ENCODE_BATCH)]
+    matrix = np.concatenate(parts)
+    if matrix.shape != (len(values), encoder.space.dim) or not np.isfinite(matrix).all():
+        raise InvalidArgumentError(
+            f"the encoder {encoder.space.model!r} must give finite vectors of shape {(len(values), encoder.space.dim)}, "
+            f"got {matrix.shape}, finite: {bool(np.isfinite(matrix).all())}"
+        )
+    cut = [count > encoder.max_tokens for count in encoder.count_tokens(values)]
+    if any(cut):
+        logger.warning(
+            "%d passages are longer than the %d tokens that %s reads", sum(cut), encoder.max_tokens, encoder.space.model
+        )
+    return NewVectors(encoder.space, list(missing), matrix, cut)

@@ -1,0 +1,275 @@
+"""The pipeline: an index directory, the retrievers over it, and what turns hits into answers."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+from ..errors import InvalidArgumentError
+from ..loaders.chunking import CountTokens, default_count_tokens
+from ..loaders.files import walk
+from ..rerankers import Reranker
+from ..retrievers.hit import Hit, check_top_k
+from ..retrievers.hybrid import HybridRetriever
+from ..retrievers.indexed import IndexedRetriever
+from ..retrievers.retriever import Encoder, Retriever, Where
+from ..retrievers.store import Index, IndexConfig, StoredDocument, Writer
+from .answer import Answer
+from .answering import AnswerStream
+from .context import build_context
+from .extractive import ExtractiveGenerator
+from .generator import Generator
+from .ingest import Ingest, Progress
+from .removal import find_documents
+from .report import AddReport
+from .setup import RetrieverChoice, check_chunking, choose_retrievers, indexed, make_chunker, make_config
+from .sources import Source, add_documents, add_files, split_sources
+from .status import IndexStatus, VerifyReport, read_status, repair_index
+
+__all__ = ["DEFAULT_INDEX", "RAG", "OnProgress"]
+
+OnProgress: TypeAlias = Callable[[Progress], None]
+
+DEFAULT_INDEX = ".lateral"
+RERANK_DEPTH = 50  # candidates a reranker reads: recall past it grows little, its cost grows linearly
+CONTEXT_TOKENS = 2_000  # eight chunks of the default size: small enough for every chat model
+
+
+class RAG:
+    """Answers questions from an index of your documents.
+
+    Making one opens nothing: the index is made by the first `add`, models load when they are first needed. Threads
+    may share a `RAG`. Reading never blocks on a writer, and never writes.
+
+    Args:
+        path: The index directory.
+        retrievers: Names ("bm25", "bi-encoder") or objects of your own. None: those that the index was made with, or
+            BM25 and the bi-encoder for a new one. Several are fused by reciprocal rank fusion.
+        reranker: Reorders the fused hits; None for none.
+        generator: Writes the answer from the passages; None for `ExtractiveGenerator`, which quotes and works offline.
+        chunk_size: Tokens of a chunk at most; None: what the encoder reads whole.
+        chunk_overlap: Tokens that neighbouring chunks share at most; None: 32.
+    """
+
+    def __init__(
+        self,
+        path: str | Path = DEFAULT_INDEX,
+        *,
+        retrievers: Sequence[RetrieverChoice] | None = None,
+        reranker: Reranker | None = None,
+        generator: Generator | None = None,
+        chunk_size: int | None = None,
+        chunk_overlap: int | None = None,
+    ) -> None:
+        self.index = Index(path)
+        self._chosen = retrievers
+        self._reranker = reranker
+        self._generator = generator
+        self._chunk_size = chunk_size
+        self._chunk_overlap = chunk_overlap
+        self._resolved: list[Retriever] | None = None
+        self._lock = threading.RLock()
+
+    def add(self, sources: Source | Iterable[Source], *, on_progress: OnProgress | None = None) -> AddReport:
+        """Adds files, folders or documents in memory, and returns what was done once it is on the disk.
+
+        What is in the index already and has not changed is not read again; a changed document replaces its old nodes;
+        a file that can't be read is reported, and its older version stays.
+
+        Args:
+            sources: A path, a document, or several: documents are `Document` objects or mappings with "id", "text"
+                and, if wanted, "metadata".
+            on_progress: Told after every source and every commit.
+
+        Raises:
+            SourceRootError: A path is missing or unreadable.
+            InvalidArgumentError: A source is neither a path nor a document, or a document's id stands twice.
+            IndexLockedError: Another process is writing.
+            IndexConfigError: The index was made with other retrievers or chunks than this `RAG` asks for.
+        """
+        return self._ingest(sources, on_progress, sync=False)
+
+    def sync(self, folders: str | Path | Iterable[str | Path], *, on_progress: OnProgress | None = None) -> AddReport:
+        """Adds what is new or changed under the folders, and removes the documents whose files are gone.
+
+        Raises:
+            SourceRootError: A folder is missing, unreadable, or empty while the index has documents from it.
+        """
+        roots: list[Source] = [folders] if isinstance(folders, str | Path) else list(folders)
+        return self._ingest(roots, on_progress, sync=True)
+
+    def remove(self, targets: str | Path | Iterable[str | Path]) -> AddReport:
+        """Removes documents, named by path, by a folder above them, by document id or by the caller's own id.
+
+        Raises:
+            InvalidArgumentError: A target names no document of the index; nothing is removed then.
+        """
+        names = [targets] if isinstance(targets, str | Path) else list(targets)
+        with self.index.read() as snapshot:
+            documents = find_documents(snapshot.documents(), [str(name) for name in names])
+        with self._writing(None) as ingest:
+            ingest.remove(documents)
+            return ingest.finish()
+
+    def status(self) -> IndexStatus:
+        """Returns what the index holds and how it was made."""
+        with self.index.read() as snapshot:
+            return read_status(self.index.folder, snapshot)
+
+    def verify(self, *, repair: bool = False) -> VerifyReport:
+        """Returns what is wrong with the index, after reading every byte of it; mends it if asked to.
+
+        Args:
+            repair: Encode lost vectors again, and rebuild derived indexes.
+
+        Raises:
+            IndexCorruptError: The catalog itself can't be read.
+        """
+        with self.index.read() as snapshot:
+            problems = tuple(snapshot.problems())
+        if not repair or not problems:
+            return VerifyReport(problems, problems)
+        with self.index.write() as writer, self.index.read() as snapshot:
+            repair_index(writer, snapshot, problems, indexed(self._retrievers(writer.config())))
+        with self.index.read() as snapshot:
+            return VerifyReport(problems, tuple(snapshot.problems()))
+
+    def retrieve(self, query: str, top_k: int = 10, where: Where | None = None) -> list[Hit]:
+        """Returns the best hits for a query, best first, ties by node id.
+
+        Each hit's trail tells its rank and score at every stage. The score is that of the last stage: the reranker's,
+        the fusion's (in (0, sum of weights / 61]), or the only retriever's.
+
+        Args:
+            query: The question or keywords. An empty one has no hits.
+            top_k: How many hits at most.
+            where: A filter over metadata, source, page and kind; see `lateral.retrievers.filters`.
+
+        Raises:
+            InvalidArgumentError: top_k is below 1, or the filter is wrong.
+            IndexNotFoundError: There is no index yet.
+        """
+        check_top_k(top_k)
+        with self.index.read():
+            retriever = self._retriever()
+            if self._reranker is None:
+                return retriever.retrieve(query, top_k, where)
+            candidates = retriever.retrieve(query, max(top_k, RERANK_DEPTH), where)
+        return self._reranker.rerank(query, candidates, top_k)
+
+    def ask(self, question: str, *, top_k: int = 10, where: Where | None = None) -> Answer:
+        """Returns the answer to a question, with checked citations.
+
+        Args:
+            question: The question.
+            top_k: How many hits the context is built from.
+            where: A filter; see `retrieve`.
+        """
+        return self.stream(question, top_k=top_k, where=where).finish()
+
+    def stream(self, question: str, *, top_k: int = 10, where: Where | None = None) -> AnswerStream:
+        """Returns an iterator over the answer's text as it is written; its `finish()` gives the citations."""
+        hits = self.retrieve(question, top_k, where)
+        passages = build_context(hits, token_budget=CONTEXT_TOKENS, count_tokens=self._count_tokens())
+        encoder = self._encoder()
+        generator = self._generator or ExtractiveGenerator(encoder)
+        return AnswerStream(question, hits, passages, generator=generator, encoder=encoder)
+
+    async def aadd(self, sources: Source | Iterable[Source]) -> AddReport:
+        """Adds in a thread; see `add`."""
+        return await asyncio.to_thread(self.add, sources)
+
+    async def aretrieve(self, query: str, top_k: int = 10, where: Where | None = None) -> list[Hit]:
+        """Retrieves in a thread; see `retrieve`."""
+        return await asyncio.to_thread(self.retrieve, query, top_k, where)
+
+    async def aask(self, question: str, *, top_k: int = 10, where: Where | None = None) -> Answer:
+        """Answers in a thread; see `ask`."""
+        return await asyncio.to_thread(self.ask, question, top_k=top_k, where=where)
+
+    async def astream(self, question: str, *, top_k: int = 10, where: Where | None = None) -> AsyncIterator[str]:
+        """Yields the answer's text as it is written, each piece awaited in a thread; see `stream`."""
+        stream = await asyncio.to_thread(self.stream, question, top_k=top_k, where=where)
+        while (piece := await asyncio.to_thread(next, stream, None)) is not None:
+            yield piece
+
+    def close(self) -> None:
+        """Closes the index's files; the next call opens them again."""
+        self.index.close()
+
+    def __enter__(self) -> RAG:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _ingest(self, sources: Source | Iterable[Source], on_progress: OnProgress | None, *, sync: bool) -> AddReport:
+        paths, documents = split_sources(sources)
+        if sync and documents:
+            raise InvalidArgumentError("sync takes folders and files only: use add for documents in memory")
+        found = walk(paths)  # a path that is missing raises here, before an index is made
+        with self._writing(on_progress) as ingest:
+            if paths:
+                add_files(ingest, paths, found, sync=sync)
+            add_documents(ingest, documents)
+            return ingest.finish()
+
+    @contextmanager
+    def _writing(self, on_progress: OnProgress | None) -> Iterator[Ingest]:
+        with self.index.write() as writer:
+            retrievers = self._retrievers(writer.config())
+            config = self._settle_config(writer, retrievers)
+            known: list[StoredDocument] = []
+            with self.index.read() as snapshot:
+                known = snapshot.documents()
+            chunker = make_chunker(retrievers, config)
+            yield Ingest(writer, indexed(retrievers), chunker, known=known, on_progress=on_progress)
+
+    def _settle_config(self, writer: Writer, retrievers: Sequence[Retriever]) -> IndexConfig:
+        """Returns how the index is made: as remembered, checked against what is asked for, or now for a new one."""
+        config = writer.config()
+        if config is None:
+            config = make_config(retrievers, self._chunk_size, self._chunk_overlap)
+            make_chunker(retrievers, config)
+            writer.set_config(config)
+            return config
+        check_chunking(config, self._chunk_size, self._chunk_overlap)
+        return config
+
+    def _retrievers(self, config: IndexConfig | None) -> list[Retriever]:
+        with self._lock:
+            if self._resolved is None:
+                resolved = choose_retrievers(self._chosen, config)
+                for retriever in indexed(resolved):
+                    retriever.attach(self.index)
+                self._resolved = resolved
+            return self._resolved
+
+    @property
+    def retrievers(self) -> list[Retriever]:
+        """The retrievers that search, in the order of their fusion; opens the index where it exists."""
+        if self._resolved is None and self.index.exists():
+            with self.index.read() as snapshot:
+                return self._retrievers(snapshot.config())
+        return self._retrievers(None) if self._resolved is None else self._resolved
+
+    def _retriever(self) -> Retriever:
+        """Returns the one retriever, or the fusion of several."""
+        with self.index.read() as snapshot:
+            retrievers = self._retrievers(snapshot.config())
+        return retrievers[0] if len(retrievers) == 1 else HybridRetriever(retrievers)
+
+    def _encoder(self) -> Encoder | None:
+        """Returns the first encoder of text, which also judges how near an answer is to its passage."""
+        for retriever in self._resolved or ():
+            if isinstance(retriever, IndexedRetriever) and retriever.encoder is not None:
+                return retriever.encoder
+        return None
+
+    def _count_tokens(self) -> CountTokens:
+        encoder = self._encoder()
+        return default_count_tokens if encoder is None else encoder.count_tokens

@@ -1,0 +1,110 @@
+"""BM25 over the chunks of an index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..loaders.indexed_text import indexed_text
+from .analysis import analyzer
+from .hit import Hit, check_top_k
+from .indexed import hits_at, opened
+from .retriever import Encoder, Where
+from .store import Index, Snapshot, Writer
+from .top import top_positions
+
+__all__ = ["RETRIEVER", "BM25Retriever"]
+
+K1 = 1.5  # term saturation and length normalisation: bm25s' defaults, in the middle of the ranges that the source gives
+B = 0.75
+
+
+class BM25Retriever:
+    """Lexical search: which chunks hold the query's rare words, often, in few words.
+
+    Scores are sums of BM25 term weights (Lucene's variant), in [0, inf); a chunk without any of the query's terms
+    is no hit. An empty query, or one of stop words only, has no hits.
+
+    Args:
+        language: The language of the stemmer and the stop words, such as "english"; "none" takes words as they are.
+
+    Raises:
+        InvalidArgumentError: The language is unknown.
+
+    Source:
+        Robertson & Zaragoza 2009, The Probabilistic Relevance Framework: BM25 and Beyond, section 3; computed by bm25s.
+    """
+
+    name = "bm25"
+    encoder: Encoder | None = None
+
+    def __init__(self, language: str = "english") -> None:
+        self._terms = analyzer(language)
+        self._language = language
+        self._index: Index | None = None
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """The language."""
+        return {"language": self._language}
+
+    def attach(self, index: Index) -> None:
+        """Tells it which index to search."""
+        self._index = index
+
+    def retrieve(self, query: str, top_k: int, where: Where | None = None) -> list[Hit]:
+        """Returns the chunks with the highest BM25 scores.
+
+        Args:
+            query: The question or keywords.
+            top_k: How many hits at most.
+            where: A filter; see `lateral.retrievers.filters`.
+
+        Raises:
+            InvalidArgumentError: top_k is below 1, or the filter is wrong.
+        """
+        check_top_k(top_k)
+        terms = self._terms(query)
+        with opened(self._index, self.name).read() as snapshot:
+            allowed = snapshot.allowed(where)
+            model = snapshot.cached(self.name, lambda: self._load(snapshot))
+            known = [] if model is None else model.get_tokens_ids(terms)
+            if model is None or not known:
+                return []
+            scores = model.get_scores_from_ids(known)
+            positions = top_positions(scores, top_k, allowed, above=0.0)
+            return hits_at(snapshot, self.name, positions.tolist(), scores[positions].tolist())
+
+    def refresh(self, writer: Writer) -> None:
+        """Builds the index of terms for the newest generation and swaps it in."""
+
+        def build(folder: Path) -> None:
+            with opened(self._index, self.name).read() as snapshot:
+                if (model := self._build(snapshot)) is not None:
+                    model.save(folder, show_progress=False)
+
+        writer.publish(self.name, build)
+
+    def _load(self, snapshot: Snapshot) -> Any:
+        """Returns the published index of terms, or one built here when none fits this generation."""
+        import bm25s
+
+        folder = snapshot.derived(self.name)
+        if folder is None or not any(folder.iterdir()):
+            return self._build(snapshot)
+        return bm25s.BM25.load(folder, mmap=True, show_progress=False)
+
+    def _build(self, snapshot: Snapshot) -> Any:
+        """Returns an index of terms over all chunks in the order of their ids, None where there is no term at all."""
+        import bm25s
+
+        corpus = [self._terms(indexed_text(node)) for node in snapshot.chunks()]
+        if not any(corpus):
+            return None
+        model = bm25s.BM25(k1=K1, b=B, method="lucene")
+        model.index(corpus, show_progress=False)
+        return model
+
+
+RETRIEVER = BM25Retriever

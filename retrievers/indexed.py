@@ -1,0 +1,67 @@
+"""A retriever that serves an index: what it keeps there, and what the catalog remembers of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
+
+from ..errors import IndexConfigError
+from .hit import Hit, ranked
+from .retriever import Encoder, Where
+from .store import Index, Snapshot, Writer
+
+__all__ = ["IndexedRetriever", "hits_at", "opened"]
+
+
+@runtime_checkable
+class IndexedRetriever(Protocol):
+    """A retriever over the nodes of an index directory.
+
+    The pipeline attaches it to an index, encodes new nodes with its encoder if it has one, and lets it
+    refresh what it derives from them. A new kind of retriever is one file with such a class.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name of the retriever, in the catalog and in the trail of its hits."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """What makes it: the catalog remembers it and hands it to `RETRIEVER(**settings)`."""
+        ...
+
+    @property
+    def encoder(self) -> Encoder | None:
+        """The encoder of its nodes, None when it has no vectors."""
+        ...
+
+    def attach(self, index: Index) -> None:
+        """Tells it which index to search."""
+        ...
+
+    def refresh(self, writer: Writer) -> None:
+        """Builds what it derives from the nodes anew; the writer calls it when nodes have changed."""
+        ...
+
+    def retrieve(self, query: str, top_k: int, where: Where | None = None) -> list[Hit]:
+        """Returns at most top_k hits, best first."""
+        ...
+
+
+def opened(index: Index | None, name: str) -> Index:
+    """Returns the index that a retriever is attached to.
+
+    Raises:
+        IndexConfigError: It has none yet.
+    """
+    if index is None:
+        raise IndexConfigError(f"the {name} retriever searches no index yet: hand it to RAG, or call attach(index)")
+    return index
+
+
+def hits_at(snapshot: Snapshot, stage: str, positions: list[int], scores: list[float]) -> list[Hit]:
+    """Returns the chunks at these positions of `snapshot.chunk_ids()` as hits of the stage, best first."""
+    ids = snapshot.chunk_ids()
+    nodes = snapshot.nodes([ids[position].decode() for position in positions])
+    return ranked(stage, [Hit(node, score) for node, score in zip(nodes, scores, strict=True)])

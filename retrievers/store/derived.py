@@ -1,0 +1,89 @@
+"""Derived indexes: folders that can be made again from the catalog, published whole, checked before use."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from .segments import fsync_folder, hash_file
+
+__all__ = ["build_derived", "is_intact", "open_derived", "remove_leftovers"]
+
+logger = logging.getLogger(__name__)
+
+
+def build_derived(index: Path, name: str, build: Callable[[Path], None]) -> tuple[str, dict[str, str]]:
+    """Builds a derived index in a new folder beside the current one.
+
+    Args:
+        index: The index directory.
+        name: The derived index's name: its folders stand in a folder of this name.
+        build: Fills the empty folder that it is given.
+
+    Returns:
+        The new folder, relative to the index, and the SHA-256 of each of its files. Everything is on the disk.
+    """
+    folder = index / name / uuid.uuid4().hex
+    folder.mkdir(parents=True)
+    try:
+        build(folder)
+        files = {path.name: _settle(path) for path in sorted(folder.iterdir())}
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    fsync_folder(folder)
+    fsync_folder(folder.parent)
+    return str(folder.relative_to(index)), files
+
+
+def open_derived(folder: Path, files: str) -> Path | None:
+    """Returns the folder when it is intact, else None, with a warning in the log."""
+    if is_intact(folder, files):
+        return folder
+    logger.warning("the derived index '%s' is damaged and not used: `lateral verify --repair` rebuilds it", folder)
+    return None
+
+
+def is_intact(folder: Path, files: str) -> bool:
+    """Returns whether each of the folder's files is what was published.
+
+    Args:
+        folder: The folder of a derived index.
+        files: The SHA-256 of each file by its name, as JSON.
+    """
+    try:
+        return all(hash_file(folder / name) == sha256 for name, sha256 in json.loads(files).items())
+    except OSError:
+        return False
+
+
+def remove_leftovers(folder: Path, keep: set[str]) -> list[str]:
+    """Removes what a writer that was killed left in a folder of the index, and what newer generations replaced.
+
+    Args:
+        folder: A folder of the index that holds named files or folders.
+        keep: The names that the catalog knows.
+
+    Returns:
+        The removed names.
+    """
+    if not folder.is_dir():
+        return []
+    leftovers = [entry for entry in folder.iterdir() if entry.name not in keep]
+    for entry in leftovers:
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    return sorted(entry.name for entry in leftovers)
+
+
+def _settle(path: Path) -> str:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    return hash_file(path)

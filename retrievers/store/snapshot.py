@@ -1,0 +1,219 @@
+"""One generation of the index, as a reader sees it: everything read through a snapshot belongs together."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import IndexCorruptError
+from ...loaders.node import Node
+from ..filters import to_sql
+from ..retriever import VectorSpace, Where
+from .derived import open_derived
+from .records import IndexConfig, RetrieverConfig, StoredDocument, dump_json
+from .segments import Segment, open_segment
+from .verify import Problem, find_problems
+
+__all__ = ["GenerationCache", "SegmentRows", "Snapshot", "read_config"]
+
+T = TypeVar("T")
+
+NODE_COLUMNS = "n.id, n.document_id, d.source, n.page, n.kind, n.text, n.start_char, n.end_char, n.metadata"
+FROM_NODES = "FROM nodes n JOIN documents d ON d.id = n.document_id"
+CACHED_NODES = 20_000  # about 40 MB of chunks: answering again does not read them again
+
+# A segment's vectors, the rows of it that are in use, and the position of each among the chunks in id order.
+SegmentRows = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]
+
+
+class GenerationCache:
+    """Values that hold for one generation of the index; a newer generation drops them all. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._generation = -1
+        self._values: dict[str, Any] = {}
+
+    def get(self, generation: int, key: str, build: Callable[[], T]) -> T:
+        """Returns the value of this key, built where it is missing. A reader of an older generation gets its own."""
+        with self._lock:
+            if generation < self._generation:
+                return build()
+            if generation > self._generation:
+                self._generation, self._values = generation, {}
+            if key not in self._values:
+                self._values[key] = build()
+            value: T = self._values[key]
+            return value
+
+
+class Snapshot:
+    """A consistent view of the index, valid inside `with index.read()`."""
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection, cache: GenerationCache) -> None:
+        self._folder = folder
+        self._connection = connection
+        self._cache = cache
+        self.generation = int(self._connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()[0])
+
+    def cached(self, key: str, build: Callable[[], T]) -> T:
+        """Returns what `build` makes, once for this generation; for what a retriever derives from the nodes."""
+        return self._cache.get(self.generation, key, build)
+
+    def config(self) -> IndexConfig | None:
+        """Returns how the index was made, None before its first document."""
+        return read_config(self._connection)
+
+    def chunk_ids(self) -> NDArray[np.bytes_]:
+        """Returns the ids of all chunks in ascending order, shape (chunks,): the order of every mask and score array."""
+
+        def build() -> NDArray[np.bytes_]:
+            rows = self._connection.execute("SELECT id FROM nodes WHERE kind = 'chunk' ORDER BY id").fetchall()
+            return np.array([row[0] for row in rows], dtype=np.bytes_)
+
+        return self.cached("chunk_ids", build)
+
+    def allowed(self, where: Where | None) -> NDArray[np.bool_] | None:
+        """Returns which chunks the filter lets through, in the order of `chunk_ids`; None without a filter.
+
+        Raises:
+            FilterError: See `lateral.retrievers.filters`.
+        """
+        if where is None:
+            return None
+        expression, parameters = to_sql(where)
+        key = expression + dump_json(parameters)
+        last: list[tuple[str, NDArray[np.bool_]]] = self.cached("where", list)
+        if last and last[0][0] == key:
+            return last[0][1]
+        nodes = "SELECT n.id, n.document_id, d.source, n.page, n.kind, n.metadata"
+        rows = self._connection.execute(
+            f"SELECT id FROM ({nodes} {FROM_NODES} WHERE n.kind = 'chunk') AS nodes WHERE {expression}", parameters
+        ).fetchall()
+        ids = self.chunk_ids()
+        mask = np.zeros(len(ids), dtype=np.bool_)
+        mask[np.searchsorted(ids, np.array([row[0] for row in rows], dtype=ids.dtype))] = True
+        last[:] = [(key, mask)]
+        return mask
+
+    def nodes(self, ids: Sequence[str]) -> list[Node]:
+        """Returns the nodes of these ids, in the order of the ids.
+
+        Raises:
+            KeyError: An id is not in the index.
+        """
+        known: dict[str, Node] = self.cached("nodes", dict)
+        wanted = [node_id for node_id in ids if node_id not in known]
+        fresh: dict[str, Node] = {}
+        if wanted:
+            query = f"SELECT {NODE_COLUMNS} {FROM_NODES} WHERE n.id IN (SELECT value FROM json_each(?))"
+            fresh = {row[0]: _node(row) for row in self._connection.execute(query, (json.dumps(wanted),))}
+        result = [fresh[node_id] if node_id in fresh else known[node_id] for node_id in ids]
+        if len(known) + len(fresh) <= CACHED_NODES:
+            known.update(fresh)
+        return result
+
+    def chunks(self) -> Iterator[Node]:
+        """Yields all chunks in ascending order of their ids."""
+        for row in self._connection.execute(f"SELECT {NODE_COLUMNS} {FROM_NODES} WHERE n.kind = 'chunk' ORDER BY n.id"):
+            yield _node(row)
+
+    def document_nodes(self, document_id: str) -> list[Node]:
+        """Returns the nodes of a document in reading order, none for an unknown one."""
+        query = f"SELECT {NODE_COLUMNS} {FROM_NODES} WHERE n.document_id = ? ORDER BY n.position"
+        return [_node(row) for row in self._connection.execute(query, (document_id,))]
+
+    def documents(self) -> list[StoredDocument]:
+        """Returns every document, by source."""
+        columns = "id, source, content_hash, size, mtime_ns, ctime_ns, metadata, warnings, stale"
+        return [_document(row) for row in self._connection.execute(f"SELECT {columns} FROM documents ORDER BY source")]
+
+    def vectors(self, space: VectorSpace) -> list[SegmentRows]:
+        """Returns the vectors of every chunk, segment by segment, memory-mapped.
+
+        Raises:
+            IndexCorruptError: A segment is damaged, or a chunk has no vector in this space.
+        """
+        rows = np.array(
+            self._connection.execute(
+                "SELECT coalesce(v.segment_id, -1), coalesce(v.row, -1) FROM nodes n LEFT JOIN vectors v "
+                "ON v.text_hash = n.text_hash AND v.space_id = (SELECT id FROM spaces WHERE fingerprint = ?) "
+                "WHERE n.kind = 'chunk' ORDER BY n.id",
+                (space.fingerprint,),
+            ).fetchall(),
+            dtype=np.int64,
+        ).reshape(-1, 2)
+        if (missing := int((rows[:, 0] < 0).sum())) > 0:
+            raise IndexCorruptError(
+                f"{missing} of {len(rows)} chunks at '{self._folder}' have no vector: run `lateral verify --repair`"
+            )
+        result: list[SegmentRows] = []
+        for segment_id, segment in self.segments(np.unique(rows[:, 0]).tolist()):
+            positions = np.flatnonzero(rows[:, 0] == segment_id)
+            result.append((open_segment(self._folder, segment, space.dim), rows[positions, 1], positions))
+        return result
+
+    def segments(self, ids: Iterable[int] | None = None) -> list[tuple[int, Segment]]:
+        """Returns the segments of these ids, all without ids, each with its id."""
+        query = "SELECT id, file, rows, bytes, sha256 FROM segments"
+        if ids is None:
+            rows = self._connection.execute(query).fetchall()
+        else:
+            rows = self._connection.execute(
+                f"{query} WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),)
+            ).fetchall()
+        return [(row[0], Segment(*row[1:])) for row in rows]
+
+    def derived(self, name: str) -> Path | None:
+        """Returns the folder of a derived index, None when it is missing, damaged or of another generation."""
+        row = self._connection.execute(
+            "SELECT folder, files FROM derived WHERE name = ? AND generation = ?", (name, self.generation)
+        ).fetchone()
+        return None if row is None else open_derived(self._folder / row[0], row[1])
+
+    def problems(self) -> list[Problem]:
+        """Returns everything that is wrong with the index; see `find_problems`."""
+        return find_problems(self._folder, self, self._connection)
+
+    def count(self, what: str) -> int:
+        """Returns how many rows a query of the form "FROM ... [WHERE ...]" over the catalog has."""
+        return int(self._connection.execute(f"SELECT count(*) {what}").fetchone()[0])
+
+
+def read_config(connection: sqlite3.Connection) -> IndexConfig | None:
+    """Returns how the index was made, None before its first document."""
+    row = connection.execute("SELECT value FROM meta WHERE key = 'chunking'").fetchone()
+    if row is None:
+        return None
+    retrievers = connection.execute(
+        "SELECT r.name, r.settings, s.fingerprint, s.dim FROM retrievers r LEFT JOIN spaces s ON s.id = r.space_id "
+        "ORDER BY r.position"
+    ).fetchall()
+    chunking = json.loads(row[0])
+    return IndexConfig(
+        retrievers=tuple(_retriever_config(*row) for row in retrievers),
+        chunk_size=chunking["chunk_size"],
+        chunk_overlap=chunking["chunk_overlap"],
+    )
+
+
+def _retriever_config(name: str, settings: str, fingerprint: str | None, dim: int | None) -> RetrieverConfig:
+    values = json.loads(settings)
+    space = None if fingerprint is None or dim is None else VectorSpace(fingerprint, dim, values.get("model", ""))
+    return RetrieverConfig(name, values, space)
+
+
+def _node(row: Sequence[Any]) -> Node:
+    return Node(*row[:8], json.loads(row[8]))
+
+
+def _document(row: Sequence[Any]) -> StoredDocument:
+    stat = None if row[3] is None else (row[3], row[4], row[5])
+    return StoredDocument(row[0], row[1], row[2], stat, json.loads(row[6]), tuple(json.loads(row[7])), row[8])

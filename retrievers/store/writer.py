@@ -1,0 +1,299 @@
+"""The writer: documents go in whole, with their vectors, or not at all."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from ...errors import StoreError
+from ...loaders.indexed_text import indexed_text
+from ...loaders.node import Node
+from ..retriever import VectorSpace
+from . import derived, segments
+from .records import IndexConfig, NewVectors, StoredDocument, dump_json, hash_text
+from .segments import Segment, open_segment, write_segment
+from .snapshot import read_config
+
+__all__ = ["Writer"]
+
+SMALL_SEGMENT_ROWS = 32_768  # 50 MB at 384 dimensions: below it a segment is worth merging
+MAX_SMALL_SEGMENTS = 8  # each segment costs a search one more matrix product, about 10 us
+LOOKUP_BATCH = 500  # bound parameters a query; SQLite's oldest limit is 999
+MAX_DEAD_SHARE = 0.3  # of a segment's rows: above it the segment is rewritten without them
+
+
+class Writer:
+    """Changes an index; got from `Index.write()`, which holds the lock.
+
+    Every public call that changes something returns when the change is on the disk.
+    """
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+        self._folder = folder
+        self._connection = connection
+
+    def config(self) -> IndexConfig | None:
+        """Returns how the index was made, None when it is new."""
+        return read_config(self._connection)
+
+    def set_config(self, config: IndexConfig) -> None:
+        """Remembers how the index is made."""
+        with self._transaction():
+            self._put_meta("chunking", {"chunk_size": config.chunk_size, "chunk_overlap": config.chunk_overlap})
+            for position, retriever in enumerate(config.retrievers):
+                space_id = None if retriever.space is None else self._space_id(retriever.space)
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO retrievers VALUES (?, ?, ?, ?)",
+                    (retriever.name, position, dump_json(dict(retriever.settings)), space_id),
+                )
+
+    def known_vectors(self, space: VectorSpace, text_hashes: Sequence[bytes]) -> set[bytes]:
+        """Returns those of the text hashes that the index holds a vector of, in this space."""
+        known: set[bytes] = set()
+        for start in range(0, len(text_hashes), LOOKUP_BATCH):
+            batch = text_hashes[start : start + LOOKUP_BATCH]
+            query = (
+                "SELECT text_hash FROM vectors WHERE space_id = (SELECT id FROM spaces WHERE fingerprint = ?) "
+                f"AND text_hash IN ({','.join('?' * len(batch))})"
+            )
+            known.update(row[0] for row in self._connection.execute(query, (space.fingerprint, *batch)))
+        return known
+
+    def commit(
+        self, documents: Sequence[tuple[StoredDocument, Sequence[Node]]], vectors: Sequence[NewVectors] = ()
+    ) -> None:
+        """Puts in documents with their nodes and vectors, each in place of its older version.
+
+        Args:
+            documents: Each with its nodes in reading order.
+            vectors: Of every chunk's text that the index holds no vector of yet, a list for each space.
+        """
+        written = [(new, write_segment(self._folder, new.matrix)) for new in vectors if len(new.text_hashes)]
+        with self._transaction(new_generation=True):
+            for new, segment in written:
+                self._insert_vectors(new, segment)
+            freed: list[bytes] = []
+            for document, nodes in documents:
+                freed += self._drop_nodes(document.id)
+                self._put_document(document)
+                self._insert_nodes(nodes)
+            self._drop_unused_vectors(freed)
+
+    def remove(self, document_ids: Iterable[str]) -> int:
+        """Removes documents with their nodes and the vectors that nobody else uses; returns how many there were."""
+        removed = 0
+        with self._transaction(new_generation=True):
+            freed: list[bytes] = []
+            for document_id in document_ids:
+                freed += self._drop_nodes(document_id)
+                removed += self._connection.execute("DELETE FROM documents WHERE id = ?", (document_id,)).rowcount
+            self._drop_unused_vectors(freed)
+        return removed
+
+    def mark_stale(self, document_id: str, reason: str) -> None:
+        """Remembers why a document's newer version could not be read; the version that is here stays."""
+        with self._transaction():
+            self._connection.execute("UPDATE documents SET stale = ? WHERE id = ?", (reason, document_id))
+
+    def touch(self, documents: Sequence[StoredDocument]) -> None:
+        """Remembers that documents with these file times are unchanged, so that they are not read again."""
+        rows = [(*(document.stat or (None, None, None)), document.id) for document in documents]
+        with self._transaction():
+            self._connection.executemany(
+                "UPDATE documents SET size = ?, mtime_ns = ?, ctime_ns = ?, stale = NULL WHERE id = ?", rows
+            )
+
+    def publish(self, name: str, build: Callable[[Path], None]) -> None:
+        """Builds a derived index of the current generation and swaps it in.
+
+        Args:
+            name: The derived index's name.
+            build: Fills the empty folder that it is given from the index, which it reads on its own.
+        """
+        folder, files = derived.build_derived(self._folder, name, build)
+        with self._transaction():
+            self._connection.execute(
+                "INSERT OR REPLACE INTO derived VALUES (?, ?, ?, ?)",
+                (name, self._generation(), folder, dump_json(files)),
+            )
+
+    def needs_refresh(self) -> bool:
+        """Returns whether nodes have changed since the last `mark_refreshed`."""
+        row = self._connection.execute("SELECT value FROM meta WHERE key = 'refreshed'").fetchone()
+        return row is None or int(row[0]) != self._generation()
+
+    def mark_refreshed(self) -> None:
+        """Remembers that what the retrievers derive fits the current generation."""
+        with self._transaction():
+            self._put_meta("refreshed", self._generation())
+
+    def merge_segments(self) -> int:
+        """Merges small segments and drops dead rows, where it pays; returns how many segments were rewritten.
+
+        The replaced files stay until the next writer comes, so that a reader which has just looked them up finds them.
+        """
+        merged = 0
+        for space_id, dim in self._connection.execute("SELECT id, dim FROM spaces").fetchall():
+            chosen = self._worth_merging(space_id)
+            for batch in _batches(chosen):
+                self._merge(space_id, dim, batch)
+            merged += len(chosen)
+        return merged
+
+    def remove_leftovers(self) -> list[str]:
+        """Removes the files that no row of the catalog names; returns their names."""
+        files = {row[0] for row in self._connection.execute("SELECT file FROM segments")}
+        removed = derived.remove_leftovers(self._folder / segments.FOLDER, files)
+        for name, folder in self._connection.execute("SELECT name, folder FROM derived").fetchall():
+            removed += derived.remove_leftovers(self._folder / name, {Path(folder).name})
+        return removed
+
+    def forget_segment(self, segment_id: int) -> int:
+        """Drops a damaged segment's rows, so that its texts count as not encoded; returns how many."""
+        with self._transaction(new_generation=True):
+            count = self._connection.execute("DELETE FROM vectors WHERE segment_id = ?", (segment_id,)).rowcount
+            self._connection.execute("DELETE FROM segments WHERE id = ?", (segment_id,))
+        return count
+
+    def add_vectors(self, new: NewVectors) -> None:
+        """Puts in vectors of texts that stand in the index without one."""
+        segment = write_segment(self._folder, new.matrix)
+        with self._transaction(new_generation=True):
+            self._insert_vectors(new, segment)
+
+    @contextmanager
+    def _transaction(self, *, new_generation: bool = False) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            if new_generation:
+                self._connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def _generation(self) -> int:
+        return int(self._connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()[0])
+
+    def _put_meta(self, key: str, value: object) -> None:
+        self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, dump_json(value)))
+
+    def _space_id(self, space: VectorSpace) -> int:
+        self._connection.execute(
+            "INSERT OR IGNORE INTO spaces (fingerprint, dim) VALUES (?, ?)", (space.fingerprint, space.dim)
+        )
+        row = self._connection.execute("SELECT id FROM spaces WHERE fingerprint = ?", (space.fingerprint,)).fetchone()
+        return int(row[0])
+
+    def _put_document(self, document: StoredDocument) -> None:
+        stat = document.stat or (None, None, None)
+        metadata, warnings = dump_json(dict(document.metadata)), dump_json(list(document.warnings))
+        row = (document.id, document.source, document.content_hash, *stat, metadata, warnings, document.stale)
+        done = self._connection.execute(
+            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+            "content_hash = excluded.content_hash, size = excluded.size, mtime_ns = excluded.mtime_ns, "
+            "ctime_ns = excluded.ctime_ns, metadata = excluded.metadata, warnings = excluded.warnings, "
+            "stale = excluded.stale WHERE documents.source = excluded.source",
+            row,
+        )
+        if done.rowcount != 1:
+            raise StoreError(f"the id {document.id} of {document.source!r} is taken by another source: rename the file")
+
+    def _insert_nodes(self, nodes: Sequence[Node]) -> None:
+        rows = []
+        for position, node in enumerate(nodes):
+            text_hash = hash_text(indexed_text(node)) if node.kind == "chunk" else None
+            place = (
+                node.id,
+                node.document_id,
+                position,
+                node.page,
+                node.kind,
+                node.text,
+                node.start_char,
+                node.end_char,
+            )
+            rows.append((*place, dump_json(dict(node.metadata)), text_hash))
+        self._connection.executemany("INSERT INTO nodes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def _insert_vectors(self, new: NewVectors, segment: Segment) -> None:
+        space_id = self._space_id(new.space)
+        segment_id = self._insert_segment(space_id, segment)
+        rows = [
+            (space_id, text_hash, segment_id, row, int(cut))
+            for row, (text_hash, cut) in enumerate(zip(new.text_hashes, new.cut, strict=True))
+        ]
+        self._connection.executemany("INSERT INTO vectors VALUES (?, ?, ?, ?, ?)", rows)
+
+    def _insert_segment(self, space_id: int, segment: Segment) -> int:
+        row = self._connection.execute(
+            "INSERT INTO segments (space_id, file, rows, bytes, sha256) VALUES (?, ?, ?, ?, ?)",
+            (space_id, segment.file, segment.rows, segment.bytes, segment.sha256),
+        )
+        return int(row.lastrowid or 0)
+
+    def _drop_nodes(self, document_id: str) -> list[bytes]:
+        rows = self._connection.execute(
+            "DELETE FROM nodes WHERE document_id = ? RETURNING text_hash", (document_id,)
+        ).fetchall()
+        return [row[0] for row in rows if row[0] is not None]
+
+    def _drop_unused_vectors(self, freed: Sequence[bytes]) -> None:
+        for (space_id,) in self._connection.execute("SELECT id FROM spaces").fetchall():
+            self._connection.executemany(
+                "DELETE FROM vectors WHERE space_id = ? AND text_hash = ? "
+                "AND NOT EXISTS (SELECT 1 FROM nodes WHERE nodes.text_hash = vectors.text_hash)",
+                [(space_id, text_hash) for text_hash in set(freed)],
+            )
+
+    def _worth_merging(self, space_id: int) -> list[tuple[int, Segment]]:
+        rows = self._connection.execute(
+            "SELECT s.id, s.file, s.rows, s.bytes, s.sha256, (SELECT count(*) FROM vectors v WHERE v.segment_id = s.id) "
+            "FROM segments s WHERE s.space_id = ? ORDER BY s.id",
+            (space_id,),
+        ).fetchall()
+        holed = {row[0] for row in rows if row[5] < row[2] * (1 - MAX_DEAD_SHARE)}
+        small = {row[0] for row in rows if row[5] < SMALL_SEGMENT_ROWS}
+        chosen = holed | (small if len(small) > MAX_SMALL_SEGMENTS else set())
+        return [(row[0], Segment(*row[1:5])) for row in rows if row[0] in chosen]
+
+    def _merge(self, space_id: int, dim: int, batch: Sequence[tuple[int, Segment]]) -> None:
+        parts, moves = [np.empty((0, dim), np.float32)], []
+        offset = 0
+        for segment_id, segment in batch:
+            live = self._connection.execute(
+                "SELECT row, text_hash FROM vectors WHERE segment_id = ? ORDER BY row", (segment_id,)
+            ).fetchall()
+            parts.append(open_segment(self._folder, segment, dim)[[row for row, _ in live]])
+            moves += [(offset + place, space_id, text_hash) for place, (_, text_hash) in enumerate(live)]
+            offset += len(live)
+        merged = write_segment(self._folder, np.concatenate(parts)) if offset else None
+        with self._transaction():
+            merged_id = None if merged is None else self._insert_segment(space_id, merged)
+            self._connection.executemany(
+                "UPDATE vectors SET segment_id = ?, row = ? WHERE space_id = ? AND text_hash = ?",
+                [(merged_id, *move) for move in moves],
+            )
+            self._connection.executemany(
+                "DELETE FROM segments WHERE id = ?", [(segment_id,) for segment_id, _ in batch]
+            )
+
+
+def _batches(chosen: Sequence[tuple[int, Segment]]) -> Iterator[list[tuple[int, Segment]]]:
+    """Cuts the segments into runs that merge to about one full segment, so that memory stays bounded."""
+    batch: list[tuple[int, Segment]] = []
+    rows = 0
+    for item in chosen:
+        if batch and rows + item[1].rows > 2 * SMALL_SEGMENT_ROWS:
+            yield batch
+            batch, rows = [], 0
+        batch.append(item)
+        rows += item[1].rows
+    if batch:
+        yield batch

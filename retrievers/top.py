@@ -1,0 +1,43 @@
+"""The best of a score array, in the one order that every ranked list has."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InvalidArgumentError
+
+__all__ = ["top_positions"]
+
+
+def top_positions(
+    scores: NDArray[np.float32], top_k: int, allowed: NDArray[np.bool_] | None = None, *, above: float | None = None
+) -> NDArray[np.int64]:
+    """Returns the positions of the best scores: score descending, ties by position ascending.
+
+    Positions follow the chunks' ids in ascending order, so a tie by position is a tie by node id.
+
+    Args:
+        scores: float32, shape (chunks,).
+        top_k: How many at most.
+        allowed: bool, shape (chunks,): which positions may be returned. None for all.
+        above: Only scores above this one.
+
+    Raises:
+        InvalidArgumentError: A score is NaN.
+    """
+    if np.isnan(scores).any():
+        raise InvalidArgumentError("a score is NaN: the encoder gave a vector that is not finite")
+    keep = np.ones(len(scores), np.bool_) if allowed is None else allowed
+    if above is not None:
+        keep = keep & (scores > above)
+    positions = np.flatnonzero(keep)
+    candidates = scores[positions]
+    if len(candidates) > top_k:
+        threshold = np.partition(candidates, -top_k)[-top_k]
+        # Every tie at the threshold stays in until the sort below has ordered it.
+        chosen = candidates >= threshold
+        positions, candidates = positions[chosen], candidates[chosen]
+    order = np.argsort(-candidates, kind="stable")[:top_k]
+    result: NDArray[np.int64] = positions[order]
+    return result

@@ -1,0 +1,41 @@
+"""Small real nodes, hits and passages for the tests of this floor."""
+
+from collections.abc import Callable
+
+import pytest
+from lateral.loaders.node import Node, document_id, node_id
+from lateral.rag.context import Passage
+from lateral.retrievers.hit import Hit
+from lateral.retrievers.models import load_bi_encoder
+from lateral.retrievers.retriever import Encoder
+
+
+def _make_hit(
+    text: str, start: int = 0, *, source: str = "/docs/a.pdf", page: int | None = 1, kind="chunk", score: float = 1.0
+) -> Hit:
+    document = document_id(source)
+    identity = node_id(document, page, kind, start, text)
+    return Hit(Node(identity, document, source, page, kind, text, start, start + len(text)), score)
+
+
+def _make_passage(text: str, n: int = 1, *, source: str = "/docs/handbook.pdf", page: int | None = 3) -> Passage:
+    hit = _make_hit(text, source=source, page=page)
+    return Passage(n, (hit.node,), text, hit.node.document_id, source, page, 0, len(text), len(text.split()), (hit,))
+
+
+@pytest.fixture(scope="session")
+def make_hit() -> Callable[..., Hit]:
+    """A factory of hits: text, start offset, and source, page, kind, score by keyword."""
+    return _make_hit
+
+
+@pytest.fixture(scope="session")
+def make_passage() -> Callable[..., Passage]:
+    """A factory of passages: text, number, and source, page by keyword."""
+    return _make_passage
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Encoder:
+    """The default encoder, loaded once."""
+    return load_bi_encoder()

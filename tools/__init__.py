@@ -1,0 +1,1 @@
+"""Faces: the command line, and adapters to agents and frameworks."""

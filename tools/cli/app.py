@@ -1,0 +1,258 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from ...errors import InvalidArgumentError, LateralError, StoreError
+
+if TYPE_CHECKING:
+    from ...rag.pipeline import RAG
+    from .settings import Settings
+
+__all__ = ["app", "main"]
+
+EXIT_FAILED = 1  # some documents failed
+EXIT_USAGE = 2
+EXIT_INDEX = 3
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+app = typer.Typer(
+    name="lateral",
+    help="Answer questions from a folder of text and PDF files, with citations that name file and page.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+IndexFlag = Annotated[
+    Path | None, typer.Option("--index", help="The index directory [default: .lateral].", show_default=False)
+]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, and only JSON, on stdout.")]
+RetrieversFlag = Annotated[
+    str | None,
+    typer.Option(help="Retrievers of a new index, separated by commas [default: bm25,bi-encoder].", show_default=False),
+]
+ModelFlag = Annotated[
+    str | None, typer.Option(help="Bi-encoder of a new index: a name or a folder.", show_default=False)
+]
+LanguageFlag = Annotated[
+    str | None, typer.Option(help="Language of a new index's BM25 stemmer [default: english].", show_default=False)
+]
+SizeFlag = Annotated[int | None, typer.Option(help="Tokens of a chunk at most, for a new index.", show_default=False)]
+OverlapFlag = Annotated[
+    int | None, typer.Option(help="Tokens that neighbouring chunks share at most.", show_default=False)
+]
+TopKFlag = Annotated[int | None, typer.Option("--top-k", help="How many hits [default: 10].", show_default=False)]
+WhereFlag = Annotated[
+    str | None,
+    typer.Option(
+        help='A filter as JSON, such as \'{"page": {"$lte": 3}}\' or \'{"file_name": "a.pdf"}\'.', show_default=False
+    ),
+]
+
+
+def main() -> None:
+    """Runs the command line and ends the process: 0 all well, 1 some documents failed, 2 usage, 3 the index."""
+    as_json = "--json" in sys.argv
+    try:
+        app()
+    except KeyboardInterrupt:
+        _end(
+            EXIT_INTERRUPTED,
+            "Interrupted",
+            "interrupted: what was committed is safe, run the same command to go on",
+            as_json,
+        )
+    except StoreError as err:
+        _end(EXIT_INDEX, type(err).__name__, str(err), as_json)
+    except LateralError as err:
+        _end(EXIT_USAGE, type(err).__name__, str(err), as_json)
+
+
+@app.callback()
+def _lateral(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Say on stderr what is loaded and done.")] = False,
+) -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
+    if verbose:
+        logging.getLogger("lateral").setLevel(logging.INFO)
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"lateral {installed('lateral')}")
+        raise typer.Exit
+
+
+@app.command()
+def add(
+    paths: Annotated[list[Path], typer.Argument(help="Files and folders.", show_default=False)],
+    index: IndexFlag = None,
+    retrievers: RetrieversFlag = None,
+    model: ModelFlag = None,
+    language: LanguageFlag = None,
+    chunk_size: SizeFlag = None,
+    chunk_overlap: OverlapFlag = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Index files and folders: what is new or has changed is read, the rest is left as it is."""
+    flags = {"retrievers": _split(retrievers), "model": model, "language": language}
+    settings = _settings(index=index, chunk_size=chunk_size, chunk_overlap=chunk_overlap, **flags)
+    _change(settings, paths, as_json=as_json, sync=False)
+
+
+@app.command()
+def sync(
+    folders: Annotated[list[Path], typer.Argument(help="Folders, as they were added.", show_default=False)],
+    index: IndexFlag = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Index what is new or has changed in folders, and remove what is gone from them."""
+    _change(_settings(index=index), folders, as_json=as_json, sync=True)
+
+
+@app.command()
+def remove(
+    targets: Annotated[list[str], typer.Argument(help="Paths, folders or document ids.", show_default=False)],
+    index: IndexFlag = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Remove documents from the index. Files are never touched."""
+    from .output import print_json, print_report
+
+    with _rag(_settings(index=index)) as rag:
+        report = rag.remove(targets)
+    print_json(report.as_dict()) if as_json else print_report(report)
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(help="A question or keywords.", show_default=False)],
+    index: IndexFlag = None,
+    top_k: TopKFlag = None,
+    where: WhereFlag = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Print the best passages for a query, with the rank and score of every stage."""
+    from .output import print_hits, print_json
+
+    settings = _settings(index=index, top_k=top_k)
+    with _rag(settings) as rag:
+        hits = rag.retrieve(query, settings.top_k, _where(where))
+    if as_json:
+        from ...rag.answer import hit_as_dict
+
+        print_json({"hits": [hit_as_dict(hit) for hit in hits]})
+    else:
+        print_hits(hits)
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="A question.", show_default=False)],
+    index: IndexFlag = None,
+    top_k: TopKFlag = None,
+    where: WhereFlag = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Answer a question, citing file and page."""
+    from .output import print_answer_sources, print_json
+
+    settings = _settings(index=index, top_k=top_k)
+    with _rag(settings) as rag:
+        stream = rag.stream(question, top_k=settings.top_k, where=_where(where))
+        if not as_json:
+            for piece in stream:
+                typer.echo(piece, nl=False)
+            typer.echo()
+        answer = stream.finish()
+    print_json(answer.as_dict()) if as_json else print_answer_sources(answer)
+
+
+@app.command()
+def status(index: IndexFlag = None, as_json: JsonFlag = False) -> None:
+    """Print what the index holds and how it was made."""
+    from .inspection import print_status
+
+    with _rag(_settings(index=index)) as rag:
+        print_status(rag.status(), as_json=as_json)
+
+
+@app.command()
+def verify(
+    index: IndexFlag = None,
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Check every byte of the index; with --repair, mend it."""
+    from .inspection import print_verification
+
+    with _rag(_settings(index=index)) as rag:
+        report = rag.verify(repair=repair)
+    print_verification(report, as_json=as_json)
+    if report.remaining:
+        raise typer.Exit(EXIT_INDEX)
+
+
+@app.command()
+def doctor(as_json: JsonFlag = False) -> None:
+    """Print which models, backends and frameworks work here, and the pip line for each that does not."""
+    from .doctor import diagnose, print_diagnosis
+
+    print_diagnosis(diagnose(), as_json=as_json)
+
+
+def _change(settings: Settings, paths: list[Path], *, as_json: bool, sync: bool) -> None:
+    from .output import print_json, print_report, progress_bar
+
+    with _rag(settings) as rag, progress_bar(off=as_json) as on_progress:
+        change = rag.sync if sync else rag.add
+        report = change(paths, on_progress=on_progress)
+    print_json(report.as_dict()) if as_json else print_report(report)
+    if report.failed:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _settings(**flags: Any) -> Settings:
+    from .settings import load_settings
+
+    return load_settings(flags)
+
+
+def _rag(settings: Settings) -> RAG:
+    from .building import build_rag
+
+    return build_rag(settings)
+
+
+def _split(names: str | None) -> list[str] | None:
+    return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
+
+
+def _where(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    try:
+        where = json.loads(text)
+    except json.JSONDecodeError as err:
+        raise InvalidArgumentError(f"--where must be JSON, such as '{{\"page\": 3}}', got {text!r:.80}: {err}") from err
+    if not isinstance(where, dict):
+        raise InvalidArgumentError(f"--where must be a JSON object, such as '{{\"page\": 3}}', got {text!r:.80}")
+    return where
+
+
+def _end(code: int, error: str, message: str, as_json: bool) -> NoReturn:
+    from .output import print_json
+
+    if as_json:
+        print_json({"error": {"type": error, "message": message}})
+    typer.secho(message, err=True, fg=typer.colors.RED)
+    sys.exit(code)

@@ -1,0 +1,109 @@
+"""Which models, backends and frameworks work here: each is really imported, in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+
+from rich.markup import escape
+from rich.table import Table
+
+from .output import print_json, stderr, stdout
+
+__all__ = ["CHECKS", "Check", "Finding", "diagnose", "print_diagnosis"]
+
+PROBE_SECONDS = 120  # a cold import of torch and transformers from a slow disk
+CURE = "from lateral.retrievers.cures import cure_langchain, cure_torchvision; cure_torchvision(); "
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Something that may work here or not.
+
+    Args:
+        name: What it is called.
+        code: Python that ends well where it works and prints what it found, such as a version.
+        extra: The extra that installs it, "" for what comes with lateral itself.
+    """
+
+    name: str
+    code: str
+    extra: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The outcome of a check: what was found where it works, else the cause and the pip line."""
+
+    name: str
+    works: bool
+    detail: str
+    install: str
+
+
+def _version(module: str, package: str = "") -> str:
+    name = package or module.partition(".")[0].replace("_", "-")
+    return f"import {module}; from importlib.metadata import version; print(version({name!r}))"
+
+
+CHECKS = (
+    Check("sentence-transformers (bi-encoder)", CURE + _version("sentence_transformers")),
+    Check(
+        "embedded model all-MiniLM-L6-v2",
+        "from lateral.retrievers.model_folder import find_model; print(find_model('all-MiniLM-L6-v2').place)",
+        "offline",
+    ),
+    Check("bm25s", _version("bm25s") + "; import Stemmer"),
+    Check("pypdfium2 (PDF)", _version("pypdfium2")),
+    Check("Chroma", _version("chromadb")),
+    Check("OpenAI client", _version("openai")),
+    Check("RAGatouille (ColBERT)", CURE + "cure_langchain(); " + _version("ragatouille", "RAGatouille"), "colbert"),
+    Check("colpali-engine (ColPali)", CURE + _version("colpali_engine.models", "colpali-engine"), "colpali"),
+    Check("OpenVINO", _version("openvino") + "; import optimum.intel", "openvino"),
+    Check("LlamaIndex", _version("llama_index.core", "llama-index-core"), "llama-index"),
+    Check("LangChain", _version("langchain_core.tools", "langchain-core"), "langchain"),
+    Check("MCP", _version("mcp"), "mcp"),
+    Check("Office files", "import docx, pptx, openpyxl, defusedxml; print('docx, pptx, xlsx')", "office"),
+    Check("ir-measures (evaluation)", _version("ir_measures"), "evaluate"),
+)
+
+
+def diagnose(checks: Sequence[Check] = CHECKS) -> list[Finding]:
+    """Returns a finding for each check, in order; two run at a time."""
+    with stderr().status("Importing each backend, about half a minute ..."), ThreadPoolExecutor(2) as threads:
+        return list(threads.map(_run, checks))
+
+
+def print_diagnosis(findings: Sequence[Finding], *, as_json: bool) -> None:
+    """Prints the findings."""
+    if as_json:
+        print_json({"python": sys.version.split()[0], "checks": [asdict(finding) for finding in findings]})
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("", "backend", "found"):
+        table.add_column(column)
+    for it in findings:
+        mark = "[green]✓[/green]" if it.works else "[red]✗[/red]"
+        table.add_row(
+            mark, it.name, escape(it.detail) if it.works else f"{escape(it.detail)}\n[bold]{escape(it.install)}[/bold]"
+        )
+    stdout().print(table)
+
+
+def _run(check: Check) -> Finding:
+    command = [sys.executable, "-W", "ignore", "-c", check.code]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return Finding(check.name, False, f"did not import within {PROBE_SECONDS} s", _install(check))
+    lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()
+    detail = lines[-1] if lines else f"ended with exit code {done.returncode}"
+    return Finding(check.name, done.returncode == 0, detail, "" if done.returncode == 0 else _install(check))
+
+
+def _install(check: Check) -> str:
+    target = f"lateral[{check.extra}]" if check.extra else "lateral"
+    return f"pip install --upgrade '{target}'"

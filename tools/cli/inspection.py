@@ -1,0 +1,53 @@
+"""What `status` and `verify` print."""
+
+from __future__ import annotations
+
+from rich.markup import escape
+from rich.table import Table
+
+from ...rag.status import IndexStatus, VerifyReport
+from .output import LISTED, print_json, show_source, stderr, stdout
+
+__all__ = ["print_status", "print_verification"]
+
+
+def print_status(status: IndexStatus, *, as_json: bool) -> None:
+    """Prints what an index holds."""
+    if as_json:
+        print_json(status.as_dict())
+        return
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_row("index", show_source(status.index))
+    table.add_row("documents", f"{status.documents:,}")
+    table.add_row("chunks", f"{status.chunks:,} of at most {status.chunk_size} tokens, {status.chunk_overlap} shared")
+    table.add_row("pages", f"{status.pages:,}, {status.pages_without_text:,} without a text layer")
+    table.add_row("cut passages", f"{status.cut_passages:,}")
+    table.add_row("size", f"{status.bytes / 1e6:,.1f} MB")
+    for name, settings in status.retrievers.items():
+        table.add_row("retriever", f"{name} ({', '.join(f'{key} {value}' for key, value in settings.items())})")
+    stdout().print(table)
+    for source in status.sources[:LISTED]:
+        stdout().print(f"  {escape(show_source(source))}")
+    if len(status.sources) > LISTED:
+        stdout().print(f"  and {len(status.sources) - LISTED} more: --json lists them")
+    for source, reason in status.stale.items():
+        stderr().print(f"[yellow]stale[/yellow] {escape(show_source(source))}: {escape(reason)}")
+    for source, warnings in status.warnings.items():
+        stderr().print(f"[yellow]note[/yellow] {escape(show_source(source))}: {escape('; '.join(warnings))}")
+
+
+def print_verification(report: VerifyReport, *, as_json: bool) -> None:
+    """Prints what is wrong with an index, and what has been mended."""
+    if as_json:
+        print_json(report.as_dict())
+        return
+    console = stdout()
+    if not report.problems:
+        console.print("The index is sound: every byte was checked.")
+    for problem in report.problems:
+        state = "[red]wrong[/red]" if problem in report.remaining else "[green]mended[/green]"
+        console.print(f"{state} {escape(problem.file)}: {escape(problem.reason)}")
+    if any(problem.cure == "none" for problem in report.remaining):
+        stderr().print("The catalog can't be mended: add the documents to a new index.")
+    elif report.remaining:
+        stderr().print("Run `lateral verify --repair` to mend it.")

@@ -1,0 +1,126 @@
+"""What commands print: results on stdout, everything about the run on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from ...rag.answer import Answer
+    from ...rag.ingest import Progress as IngestProgress
+    from ...rag.pipeline import OnProgress
+    from ...rag.report import AddReport
+    from ...retrievers.hit import Hit
+
+__all__ = [
+    "print_answer_sources",
+    "print_hits",
+    "print_json",
+    "print_report",
+    "progress_bar",
+    "show_source",
+    "stderr",
+    "stdout",
+]
+
+EXCERPT_CHARS = 300
+LISTED = 20  # failures and skipped files named one by one; the rest is counted
+
+
+def stdout() -> Console:
+    """Returns the console of results. Its text is printed as it is: no markup, no guessed highlights."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def stderr() -> Console:
+    """Returns the console of progress, warnings and errors."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def print_json(value: Mapping[str, object]) -> None:
+    """Prints one JSON object on stdout, in ASCII, so that no terminal's encoding can break it."""
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+def show_source(source: str, page: int | None = None) -> str:
+    """Returns a source as a person reads it: relative to the working directory when it lies below it."""
+    below = os.path.relpath(source) if os.path.isabs(source) else source
+    shown = source if below.startswith("..") else below
+    return shown if page is None else f"{shown}, page {page}"
+
+
+def print_hits(hits: Sequence[Hit]) -> None:
+    """Prints ranked hits with their trails."""
+    console = stdout()
+    if not hits:
+        console.print("No hits.")
+    for rank, hit in enumerate(hits, start=1):
+        trail = " · ".join(f"{step.stage} #{step.rank} ({step.score:.3f})" for step in hit.trail)
+        console.print(
+            f"[bold]{rank}. {escape(show_source(hit.node.source, hit.node.page))}[/bold]  [dim]{escape(trail)}[/dim]"
+        )
+        console.print(textwrap.indent(escape(_excerpt(hit.node.text)), "   "))
+
+
+def print_answer_sources(answer: Answer) -> None:
+    """Prints where each citation points to, and whether its source bears it out."""
+    console = stdout()
+    if answer.citations:
+        console.print()
+    for citation in answer.citations:
+        mark = "[green]✓[/green]" if citation.supported else "[red]✗ not supported by its source[/red]"
+        place = "no such passage" if citation.source is None else show_source(citation.source, citation.page)
+        console.print(f"\\[{citation.n}] {escape(place)} {mark}")
+
+
+def print_report(report: AddReport) -> None:
+    """Prints what an add, sync or remove did; failures by name on stderr."""
+    counts = {
+        "added": report.added,
+        "updated": report.updated,
+        "unchanged": report.unchanged,
+        "removed": report.removed,
+    }
+    done = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing to do"
+    stdout().print(f"{done} ({report.nodes} nodes written)" if report.nodes else done)
+    console = stderr()
+    for skipped in report.skipped[:LISTED]:
+        console.print(f"[yellow]note[/yellow] {escape(show_source(skipped.source))}: {escape(skipped.reason)}")
+    if len(report.skipped) > LISTED:
+        console.print(f"[yellow]note[/yellow] and {len(report.skipped) - LISTED} more skipped: --json lists them")
+    for failure in report.failed:
+        place = show_source(failure.source, failure.page)
+        console.print(f"[red]failed[/red] {escape(place)}: {escape(failure.reason)} ({failure.error})")
+
+
+@contextmanager
+def progress_bar(*, off: bool) -> Iterator[OnProgress | None]:
+    """Gives a function that draws a bar with rate and time left on stderr, None when off or not a terminal."""
+    console = stderr()
+    if off or not console.is_terminal:
+        yield None
+        return
+    rate = TextColumn("{task.fields[rate]}")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bars:
+        task = bars.add_task("documents", total=None, rate="")
+
+        def show(progress: IngestProgress) -> None:
+            elapsed = bars.tasks[0].elapsed or 0.0
+            rate = f"{progress.nodes / elapsed:.0f} nodes/s" if elapsed > 0 and progress.nodes else ""
+            bars.update(task, completed=progress.done, total=progress.total, rate=rate)
+
+        yield show
+
+
+def _excerpt(text: str) -> str:
+    return textwrap.shorten(" ".join(text.split()), EXCERPT_CHARS, placeholder=" …")
