@@ -157,7 +157,7 @@ class Ingest:
         return replace(self._report, failed=tuple(self._failed), skipped=tuple(self._skipped))
 
     def _check_spaces(self) -> None:
-        """Compares the encoders with the index, once, and only when something is to be encoded: it reads the weights."""
+        """Compares the encoders with the index, once, when something is to be encoded: it reads the weights."""
         config = None if self._checked else self._writer.config()
         remembered = {it.name: it.space for it in config.retrievers} if config else {}
         for retriever in self._retrievers:
@@ -195,8 +195,8 @@ def encode_missing(writer: Writer, encoder: Encoder, texts: dict[bytes, str]) ->
     matrix = np.concatenate(parts)
     if matrix.shape != (len(values), encoder.space.dim) or not np.isfinite(matrix).all():
         raise InvalidArgumentError(
-            f"the encoder {encoder.space.model!r} must give finite vectors of shape {(len(values), encoder.space.dim)}, "
-            f"got {matrix.shape}, finite: {bool(np.isfinite(matrix).all())}"
+            f"the encoder {encoder.space.model!r} must give finite vectors of shape "
+            f"{(len(values), encoder.space.dim)}, got {matrix.shape}, finite: {bool(np.isfinite(matrix).all())}"
         )
     cut = [count > encoder.max_tokens for count in encoder.count_tokens(values)]
     if any(cut):

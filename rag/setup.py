@@ -97,8 +97,8 @@ def _check_names(chosen: Sequence[RetrieverChoice], config: IndexConfig) -> None
     asked = [it if isinstance(it, str) else it.name for it in chosen if isinstance(it, str | IndexedRetriever)]
     if sorted(asked) != sorted(made):
         raise IndexConfigError(
-            f"the index was made with the retrievers {', '.join(made)}, and not {', '.join(asked) or 'none of its own'}: "
-            "leave retrievers out, or make a new index"
+            f"the index was made with the retrievers {', '.join(made)}, and not "
+            f"{', '.join(asked) or 'none of its own'}: leave retrievers out, or make a new index"
         )
 
 

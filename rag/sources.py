@@ -113,7 +113,8 @@ def _as_document(entry: Source) -> Document:
     unknown, source, text = set(entry) - DOCUMENT_KEYS, entry.get("id"), entry.get("text")
     if unknown or not isinstance(source, str) or not source or not isinstance(text, str):
         raise InvalidArgumentError(
-            f"a document must have an 'id' and a 'text' (strings) and may have 'metadata', got the keys {sorted(map(str, entry))}"
+            "a document must have an 'id' and a 'text' (strings) and may have 'metadata', "
+            f"got the keys {sorted(map(str, entry))}"
         )
     return document_from_text(source, text, entry.get("metadata") or {})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..loaders.indexed_text import indexed_text
 from .analysis import analyzer
@@ -13,6 +13,9 @@ from .indexed import hits_at, opened
 from .retriever import Encoder, Where
 from .store import Index, Snapshot, Writer
 from .top import top_positions
+
+if TYPE_CHECKING:
+    import bm25s
 
 __all__ = ["RETRIEVER", "BM25Retriever"]
 
@@ -86,7 +89,7 @@ class BM25Retriever:
 
         writer.publish(self.name, build)
 
-    def _load(self, snapshot: Snapshot) -> Any:
+    def _load(self, snapshot: Snapshot) -> bm25s.BM25 | None:
         """Returns the published index of terms, or one built here when none fits this generation."""
         import bm25s
 
@@ -95,7 +98,7 @@ class BM25Retriever:
             return self._build(snapshot)
         return bm25s.BM25.load(folder, mmap=True, show_progress=False)
 
-    def _build(self, snapshot: Snapshot) -> Any:
+    def _build(self, snapshot: Snapshot) -> bm25s.BM25 | None:
         """Returns an index of terms over all chunks in the order of their ids, None where there is no term at all."""
         import bm25s
 

@@ -10,15 +10,39 @@ from threading import Lock
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from ..extras import require
+
 if TYPE_CHECKING:
     from torch.library import Library
 
-__all__ = ["cure_torchvision"]
+__all__ = ["cure_langchain", "cure_torchvision"]
 
 MISSING_OPS = ("nms", "qnms")  # those whose schemas torchvision's Python code expects when it is imported
 SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 _lock = Lock()
+
+
+def cure_langchain() -> bool:
+    """Returns whether langchain needed the cure; call it before anything imports ragatouille.
+
+    Symptom: `import ragatouille` fails with "No module named 'langchain.retrievers'". Cause: langchain 1.x moved its
+    retrievers to langchain-classic, and ragatouille 0.0.9.post2 still imports them from the old place.
+
+    Cure: the old module names lead to the ones in langchain-classic. Calling it again does nothing.
+
+    Raises:
+        MissingExtraError: langchain-classic is not installed.
+    """
+    moved = ("retrievers", "retrievers.document_compressors", "retrievers.document_compressors.base")
+    with _lock:
+        if importlib.util.find_spec("langchain") is None or f"langchain.{moved[0]}" in sys.modules:
+            return False
+        if importlib.util.find_spec(f"langchain.{moved[0]}") is not None:
+            return False
+        for name in moved:
+            sys.modules[f"langchain.{name}"] = require(f"langchain_classic.{name}", extra="colbert")
+        return True
 
 
 def cure_torchvision() -> bool:

@@ -39,7 +39,8 @@ def open_retriever(name: str, settings: Mapping[str, str] | None = None) -> Inde
             factory = entry.load()
     if factory is None:
         raise InvalidArgumentError(
-            f"there is no retriever named {name!r}: {', '.join(DEFAULT_RETRIEVERS)} are built in, others are handed over as objects"
+            f"there is no retriever named {name!r}: {', '.join(DEFAULT_RETRIEVERS)} are built in, "
+            "others are handed over as objects"
         )
     try:
         retriever: IndexedRetriever = factory(**(settings or {}))

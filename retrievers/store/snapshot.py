@@ -72,7 +72,7 @@ class Snapshot:
         return read_config(self._connection)
 
     def chunk_ids(self) -> NDArray[np.bytes_]:
-        """Returns the ids of all chunks in ascending order, shape (chunks,): the order of every mask and score array."""
+        """Returns the ids of all chunks, ascending, shape (chunks,): the order of every mask and score array."""
 
         def build() -> NDArray[np.bytes_]:
             rows = self._connection.execute("SELECT id FROM nodes WHERE kind = 'chunk' ORDER BY id").fetchall()
@@ -211,7 +211,8 @@ def _retriever_config(name: str, settings: str, fingerprint: str | None, dim: in
 
 
 def _node(row: Sequence[Any]) -> Node:
-    return Node(*row[:8], json.loads(row[8]))
+    node_id, document_id, source, page, kind, text, start_char, end_char, metadata = row
+    return Node(node_id, document_id, source, page, kind, text, start_char, end_char, json.loads(metadata))
 
 
 def _document(row: Sequence[Any]) -> StoredDocument:

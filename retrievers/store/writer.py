@@ -254,7 +254,8 @@ class Writer:
 
     def _worth_merging(self, space_id: int) -> list[tuple[int, Segment]]:
         rows = self._connection.execute(
-            "SELECT s.id, s.file, s.rows, s.bytes, s.sha256, (SELECT count(*) FROM vectors v WHERE v.segment_id = s.id) "
+            "SELECT s.id, s.file, s.rows, s.bytes, s.sha256, "
+            "(SELECT count(*) FROM vectors v WHERE v.segment_id = s.id) "
             "FROM segments s WHERE s.space_id = ? ORDER BY s.id",
             (space_id,),
         ).fetchall()

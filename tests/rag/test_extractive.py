@@ -53,8 +53,8 @@ def test_nothing_found_cites_nothing():
     assert "[" not in NOTHING_FOUND
 
 
-def test_a_table_row_can_be_the_answer_and_a_header_row_not(ask):
-    assert ask("What dose of iodine?", TABLE) == "“Iodine | 5 drops | 60 minutes” [1]"
+def test_a_table_row_is_quoted_under_its_header(ask):
+    assert ask("What dose of iodine?", TABLE) == "“Agent | Dose | Wait”: “Iodine | 5 drops | 60 minutes” [1]"
 
 
 def test_near_duplicates_are_quoted_once_and_other_numbers_are_no_duplicates(ask):

@@ -3,7 +3,6 @@ import pytest
 from builders import make_document, put
 from hypothesis import given
 from hypothesis import strategies as st
-
 from lateral.errors import EncoderMismatchError, InvalidArgumentError
 from lateral.loaders.indexed_text import indexed_text
 from lateral.retrievers.bi_encoder import BiEncoderRetriever

@@ -3,9 +3,8 @@ import shutil
 
 import pytest
 from builders import make_document, put
-
 from lateral.errors import IndexConfigError, InvalidArgumentError
-from lateral.retrievers.bm25 import B, K1, BM25Retriever
+from lateral.retrievers.bm25 import K1, B, BM25Retriever
 from lateral.retrievers.store import Index
 
 TEXTS = {

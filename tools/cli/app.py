@@ -82,9 +82,11 @@ def _lateral(
     version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Say on stderr what is loaded and done.")] = False,
 ) -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s", stream=sys.stderr)
-    if verbose:
-        logging.getLogger("lateral").setLevel(logging.INFO)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("lateral")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO if verbose else logging.WARNING)
     if version:
         from importlib.metadata import version as installed
 
@@ -221,7 +223,7 @@ def _change(settings: Settings, paths: list[Path], *, as_json: bool, sync: bool)
         raise typer.Exit(EXIT_FAILED)
 
 
-def _settings(**flags: Any) -> Settings:
+def _settings(**flags: Path | str | int | list[str] | None) -> Settings:
     from .settings import load_settings
 
     return load_settings(flags)

@@ -76,10 +76,13 @@ def print_answer_sources(answer: Answer) -> None:
     console = stdout()
     if answer.citations:
         console.print()
+    places: dict[tuple[int, str], bool] = {}
     for citation in answer.citations:
-        mark = "[green]✓[/green]" if citation.supported else "[red]✗ not supported by its source[/red]"
         place = "no such passage" if citation.source is None else show_source(citation.source, citation.page)
-        console.print(f"\\[{citation.n}] {escape(place)} {mark}")
+        places[citation.n, place] = places.get((citation.n, place), True) and citation.supported
+    for (number, place), supported in sorted(places.items()):
+        mark = "[green]✓[/green]" if supported else "[red]✗ does not say all that is claimed[/red]"
+        console.print(f"\\[{number}] {escape(place)} {mark}")
 
 
 def print_report(report: AddReport) -> None:
@@ -93,10 +96,11 @@ def print_report(report: AddReport) -> None:
     done = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing to do"
     stdout().print(f"{done} ({report.nodes} nodes written)" if report.nodes else done)
     console = stderr()
-    for skipped in report.skipped[:LISTED]:
+    notable = [it for it in report.skipped if not it.reason.startswith("hidden")]
+    for skipped in notable[:LISTED]:
         console.print(f"[yellow]note[/yellow] {escape(show_source(skipped.source))}: {escape(skipped.reason)}")
-    if len(report.skipped) > LISTED:
-        console.print(f"[yellow]note[/yellow] and {len(report.skipped) - LISTED} more skipped: --json lists them")
+    if (unlisted := len(report.skipped) - len(notable[:LISTED])) > 0:
+        console.print(f"[yellow]note[/yellow] {unlisted} more skipped, hidden ones among them: --json lists them")
     for failure in report.failed:
         place = show_source(failure.source, failure.page)
         console.print(f"[red]failed[/red] {escape(place)}: {escape(failure.reason)} ({failure.error})")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ class Settings(BaseSettings):
         return init_settings, env_settings, *(TomlConfigSettingsSource(settings_cls, path) for path in files)
 
 
-def load_settings(flags: dict[str, Any]) -> Settings:
+def load_settings(flags: Mapping[str, Any]) -> Settings:
     """Returns the settings, with the flags that were given over environment and files.
 
     Raises:
