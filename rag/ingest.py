@@ -50,7 +50,7 @@ class Ingest:
     Args:
         writer: The index's writer.
         retrievers: Whose encoders encode, and who refresh at the end.
-        chunker: How texts are cut.
+        make_chunker: Says how texts are cut; called when the first document is to be cut.
         known: What the index holds, by source.
         on_progress: Told after every source and every commit.
     """
@@ -59,14 +59,15 @@ class Ingest:
         self,
         writer: Writer,
         retrievers: Sequence[IndexedRetriever],
-        chunker: Chunker,
+        make_chunker: Callable[[], Chunker],
         *,
         known: Iterable[StoredDocument] = (),
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self._writer = writer
         self._retrievers = retrievers
-        self._chunker = chunker
+        self._make_chunker = make_chunker
+        self._chunker: Chunker | None = None
         self._known = {document.source: document for document in known}
         self._on_progress = on_progress
         self._batch: list[tuple[StoredDocument, list[Node]]] = []
@@ -88,6 +89,7 @@ class Ingest:
 
     def put(self, document: Document, content_hash: str, stat: tuple[int, int, int] | None = None) -> None:
         """Takes in a document that is new or has changed; it is committed with its batch."""
+        self._chunker = self._chunker or self._make_chunker()
         nodes = to_nodes(document, self._chunker)
         stored = StoredDocument(
             id=document_id(document.source),

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,7 +16,7 @@ from ..loaders.files import walk
 from ..rerankers import Reranker
 from ..retrievers.hit import Hit, check_top_k
 from ..retrievers.hybrid import HybridRetriever
-from ..retrievers.indexed import IndexedRetriever
+from ..retrievers.indexed import is_indexed
 from ..retrievers.retriever import Encoder, Retriever, Where
 from ..retrievers.store import Index, IndexConfig, StoredDocument, Writer
 from .answer import Answer
@@ -226,7 +227,7 @@ class RAG:
             known: list[StoredDocument] = []
             with self.index.read() as snapshot:
                 known = snapshot.documents()
-            chunker = make_chunker(retrievers, config)
+            chunker = partial(make_chunker, retrievers, config)  # made when a document is to be cut: it needs the model
             yield Ingest(writer, indexed(retrievers), chunker, known=known, on_progress=on_progress)
 
     def _settle_config(self, writer: Writer, retrievers: Sequence[Retriever]) -> IndexConfig:
@@ -266,7 +267,7 @@ class RAG:
     def _encoder(self) -> Encoder | None:
         """Returns the first encoder of text, which also judges how near an answer is to its passage."""
         for retriever in self._resolved or ():
-            if isinstance(retriever, IndexedRetriever) and retriever.encoder is not None:
+            if is_indexed(retriever) and retriever.encoder is not None:
                 return retriever.encoder
         return None
 

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from ..errors import IndexConfigError, InvalidArgumentError
 from ..loaders.chunking import DEFAULT_CHUNK_OVERLAP, DEFAULT_CHUNK_SIZE, Chunker, default_count_tokens
-from ..retrievers.indexed import IndexedRetriever
+from ..retrievers.indexed import IndexedRetriever, is_indexed
 from ..retrievers.registry import DEFAULT_RETRIEVERS, open_retriever
 from ..retrievers.retriever import Retriever
 from ..retrievers.store import IndexConfig, RetrieverConfig
@@ -41,7 +41,7 @@ def choose_retrievers(chosen: Sequence[RetrieverChoice] | None, config: IndexCon
         if isinstance(it, str):
             retrievers.append(open_retriever(it, remembered[it].settings))
             continue
-        if isinstance(it, IndexedRetriever):
+        if is_indexed(it):
             _check_settings(it, remembered[it.name])
         retrievers.append(it)
     return retrievers
@@ -89,12 +89,13 @@ def make_chunker(retrievers: Sequence[Retriever], config: IndexConfig) -> Chunke
 
 def indexed(retrievers: Sequence[Retriever]) -> list[IndexedRetriever]:
     """Returns those retrievers that keep something in the index."""
-    return [it for it in retrievers if isinstance(it, IndexedRetriever)]
+    return [it for it in retrievers if is_indexed(it)]
 
 
 def _check_names(chosen: Sequence[RetrieverChoice], config: IndexConfig) -> None:
     made = [it.name for it in config.retrievers]
-    asked = [it if isinstance(it, str) else it.name for it in chosen if isinstance(it, str | IndexedRetriever)]
+    asked = [it for it in chosen if isinstance(it, str)]
+    asked += [it.name for it in indexed([it for it in chosen if not isinstance(it, str)])]
     if sorted(asked) != sorted(made):
         raise IndexConfigError(
             f"the index was made with the retrievers {', '.join(made)}, and not "

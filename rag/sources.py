@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -29,17 +30,25 @@ Read: TypeAlias = tuple[Document | None, str] | LoadFailure  # None: the content
 
 
 def split_sources(sources: Source | Iterable[Source]) -> tuple[list[Path], Iterable[Source]]:
-    """Returns the paths and the documents among the sources; an iterable of documents alone is passed on unread.
+    """Returns the paths and the documents among the sources; an iterator over documents is passed on unread.
 
     Raises:
-        InvalidArgumentError: A source is neither a path nor a document.
+        InvalidArgumentError: What was handed over is no source and no iterable of sources.
     """
     if isinstance(sources, str | Path):
         return [Path(sources)], []
     if isinstance(sources, Document | Mapping):
         return [], [sources]
+    if not isinstance(sources, Iterable):
+        raise InvalidArgumentError(
+            f"a source must be a path, a Document or a mapping, or several of them, got {sources!r}"
+        )
     if not isinstance(sources, Sequence):
-        return [], sources
+        iterator = iter(sources)
+        first = list(islice(iterator, 1))
+        if not first or not isinstance(first[0], str | Path):
+            return [], chain(first, iterator)
+        sources = [*first, *iterator]
     paths = [Path(source) for source in sources if isinstance(source, str | Path)]
     return paths, [source for source in sources if not isinstance(source, str | Path)]
 

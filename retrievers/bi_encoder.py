@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 
 import numpy as np
@@ -35,10 +36,23 @@ class BiEncoderRetriever:
     name = "bi-encoder"
 
     def __init__(self, model: str = DEFAULT_BI_ENCODER, *, encoder: Encoder | None = None) -> None:
-        self.encoder: Encoder = load_bi_encoder(model) if encoder is None else encoder
+        self._encoder = encoder
         self._model = model if encoder is None else encoder.space.model
         self._index: Index | None = None
         self._checked = False
+        self._lock = threading.Lock()
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder; the model is looked for when it is first asked for, and loaded when it first encodes.
+
+        Raises:
+            ModelNotFoundError: The model can't be had.
+        """
+        with self._lock:
+            if self._encoder is None:
+                self._encoder = load_bi_encoder(self._model)
+            return self._encoder
 
     @property
     def settings(self) -> Mapping[str, str]:

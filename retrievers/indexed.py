@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard
 
 from ..errors import IndexConfigError
 from .hit import Hit, ranked
 from .retriever import Encoder, Where
 from .store import Index, Snapshot, Writer
 
-__all__ = ["IndexedRetriever", "hits_at", "opened"]
+__all__ = ["IndexedRetriever", "hits_at", "is_indexed", "opened"]
 
 
-@runtime_checkable
 class IndexedRetriever(Protocol):
     """A retriever over the nodes of an index directory.
 
@@ -47,6 +46,11 @@ class IndexedRetriever(Protocol):
     def retrieve(self, query: str, top_k: int, where: Where | None = None) -> list[Hit]:
         """Returns at most top_k hits, best first."""
         ...
+
+
+def is_indexed(retriever: object) -> TypeGuard[IndexedRetriever]:
+    """Returns whether a retriever keeps something in the index, as its class says: asking looks for no model."""
+    return all(hasattr(type(retriever), name) for name in ("attach", "refresh", "settings", "encoder", "name"))
 
 
 def opened(index: Index | None, name: str) -> Index:

@@ -10,8 +10,10 @@ from ..errors import InvalidArgumentError, MissingExtraError, ModelNotFoundError
 from ..extras import require
 from .compute import DType
 from .fingerprint import file_sha256
+from .hash_embedder import HashEmbedder
 from .hub import cached_snapshot, download_snapshot
 from .model_folder import ModelFolder, Place, read_layout
+from .retriever import Encoder
 from .sentence_transformer import SentenceTransformerEncoder
 
 __all__ = ["DEFAULT_BI_ENCODER", "find_model", "load_bi_encoder"]
@@ -21,16 +23,18 @@ DEFAULT_ORGANIZATION = "sentence-transformers"  # of a name without one, as sent
 BUNDLED_SHA256 = (
     "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # of model.safetensors, the original's
 )
+HASH_EMBEDDER = re.compile(r"hash-embedder-(\d+)")  # the name under which an index remembers a `HashEmbedder`
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
 def load_bi_encoder(
     model: str = DEFAULT_BI_ENCODER, *, device: str | None = None, dtype: DType = "auto", offline: bool = False
-) -> SentenceTransformerEncoder:
+) -> Encoder:
     """Returns a bi-encoder whose files are at hand; its weights are loaded when it first encodes.
 
     Args:
         model: A folder, or a name such as "BAAI/bge-small-en-v1.5"; see `find_model` for where it is looked for.
+            "hash-embedder-64" is a `HashEmbedder(64)`, which needs no files.
         device: "cpu", "cuda", "cuda:1", "mps"; None for the best there is.
         dtype: What to compute in; "auto" is bfloat16 where CPU or GPU has it.
         offline: Never ask the hub.
@@ -39,6 +43,8 @@ def load_bi_encoder(
         InvalidArgumentError: The name is empty, or the dtype is none of those offered.
         ModelNotFoundError: The model can't be had; the message lists what was tried.
     """
+    if isinstance(model, str) and (hashed := HASH_EMBEDDER.fullmatch(model)):
+        return HashEmbedder(int(hashed[1]))
     return SentenceTransformerEncoder(find_model(model, offline=offline), device=device, dtype=dtype)
 
 

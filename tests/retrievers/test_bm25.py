@@ -38,9 +38,9 @@ def sources(hits):
 
 
 def test_scores_are_the_formula_of_the_paper(index):
-    """Lucene's BM25 by hand: 3 chunks of 9, 7 and 7 words; "python" is in two, once and twice."""
-    lengths = {"snake": 9, "code": 7}
-    average = (9 + 7 + 7) / 3
+    """Lucene's BM25 by hand: 3 chunks of 8, 7 and 6 words ("a" is too short to be one); "python" is in two of them."""
+    lengths = {"snake": 8, "code": 7}
+    average = (8 + 7 + 6) / 3
     idf = math.log(1 + (3 - 2 + 0.5) / (2 + 0.5))
 
     def score(frequency, length):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import sys
@@ -13,7 +14,10 @@ import typer
 from ...errors import InvalidArgumentError, LateralError, StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from ...rag.pipeline import RAG
+    from ...rag.report import AddReport
     from .settings import Settings
 
 __all__ = ["app", "main"]
@@ -62,6 +66,9 @@ WhereFlag = Annotated[
 def main() -> None:
     """Runs the command line and ends the process: 0 all well, 1 some documents failed, 2 usage, 3 the index."""
     as_json = "--json" in sys.argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Unicode shows a question mark, and no traceback
     try:
         app()
     except KeyboardInterrupt:
@@ -77,9 +84,19 @@ def main() -> None:
         _end(EXIT_USAGE, type(err).__name__, str(err), as_json)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"lateral {version('lateral')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _lateral(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Print the version and end.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Say on stderr what is loaded and done.")] = False,
 ) -> None:
     handler = logging.StreamHandler(sys.stderr)
@@ -87,11 +104,6 @@ def _lateral(
     logger = logging.getLogger("lateral")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO if verbose else logging.WARNING)
-    if version:
-        from importlib.metadata import version as installed
-
-        typer.echo(f"lateral {installed('lateral')}")
-        raise typer.Exit
 
 
 @app.command()
@@ -106,9 +118,16 @@ def add(
     as_json: JsonFlag = False,
 ) -> None:
     """Index files and folders: what is new or has changed is read, the rest is left as it is."""
-    flags = {"retrievers": _split(retrievers), "model": model, "language": language}
-    settings = _settings(index=index, chunk_size=chunk_size, chunk_overlap=chunk_overlap, **flags)
-    _change(settings, paths, as_json=as_json, sync=False)
+    flags = {
+        "index": index,
+        "retrievers": _split(retrievers),
+        "model": model,
+        "language": language,
+        "chunk_size": chunk_size,
+        "chunk_overlap": chunk_overlap,
+    }
+    with _rag(_settings(**flags), flags) as rag:
+        _change(rag.add, paths, as_json=as_json)
 
 
 @app.command()
@@ -118,7 +137,8 @@ def sync(
     as_json: JsonFlag = False,
 ) -> None:
     """Index what is new or has changed in folders, and remove what is gone from them."""
-    _change(_settings(index=index), folders, as_json=as_json, sync=True)
+    with _rag(_settings(index=index)) as rag:
+        _change(rag.sync, folders, as_json=as_json)
 
 
 @app.command()
@@ -212,27 +232,26 @@ def doctor(as_json: JsonFlag = False) -> None:
     print_diagnosis(diagnose(), as_json=as_json)
 
 
-def _change(settings: Settings, paths: list[Path], *, as_json: bool, sync: bool) -> None:
+def _change(change: Callable[..., AddReport], paths: list[Path], *, as_json: bool) -> None:
     from .output import print_json, print_report, progress_bar
 
-    with _rag(settings) as rag, progress_bar(off=as_json) as on_progress:
-        change = rag.sync if sync else rag.add
+    with progress_bar(off=as_json) as on_progress:
         report = change(paths, on_progress=on_progress)
     print_json(report.as_dict()) if as_json else print_report(report)
     if report.failed:
         raise typer.Exit(EXIT_FAILED)
 
 
-def _settings(**flags: Path | str | int | list[str] | None) -> Settings:
+def _settings(**flags: object) -> Settings:
     from .settings import load_settings
 
     return load_settings(flags)
 
 
-def _rag(settings: Settings) -> RAG:
+def _rag(settings: Settings, flags: Mapping[str, object] | None = None) -> RAG:
     from .building import build_rag
 
-    return build_rag(settings)
+    return build_rag(settings, flags or {})
 
 
 def _split(names: str | None) -> list[str] | None:

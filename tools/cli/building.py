@@ -1,36 +1,61 @@
-"""From settings to a `RAG`."""
+"""From settings and flags to a `RAG`."""
 
 from __future__ import annotations
 
-from ...errors import InvalidArgumentError
+from collections.abc import Mapping
+from typing import Any
+
+from ...errors import IndexNotFoundError, InvalidArgumentError
 from ...rag.pipeline import RAG
 from ...retrievers.registry import DEFAULT_RETRIEVERS, open_retriever
 from ...retrievers.retriever import Retriever
+from ...retrievers.store import Index
 from .settings import Settings
 
-__all__ = ["build_rag"]
+__all__ = ["MAKING", "build_rag"]
+
+MAKING = ("retrievers", "model", "language", "chunk_size", "chunk_overlap")  # the settings that make an index
+SET_BY = {"model": "bi-encoder", "language": "bm25"}
 
 
-def build_rag(settings: Settings) -> RAG:
-    """Returns a `RAG` as the settings ask for it; what they leave open, the index's catalog decides.
+def build_rag(settings: Settings, flags: Mapping[str, Any]) -> RAG:
+    """Returns a `RAG` as the settings ask for it.
+
+    An index that is there was made once: its catalog says how, and settings from files and the environment are for new
+    ones. A flag that differs from the catalog is an error, raised when the `RAG` is used.
+
+    Args:
+        settings: From files, environment and flags.
+        flags: What was given on the command line.
 
     Raises:
-        InvalidArgumentError: A model or language is given for a retriever that is not among those chosen.
+        InvalidArgumentError: A flag sets a retriever that is not among those chosen.
     """
-    given = {"bi-encoder": {"model": settings.model}, "bm25": {"language": settings.language}}
-    wanted = {name: {key: value for key, value in it.items() if value is not None} for name, it in given.items()}
-    chosen: list[str | Retriever] | None = list(settings.retrievers) if settings.retrievers is not None else None
-    if any(wanted.values()):
-        names = settings.retrievers or list(DEFAULT_RETRIEVERS)
-        for name, it in wanted.items():
-            if it and name not in names:
-                raise InvalidArgumentError(
-                    f"{' and '.join(it)} set the {name} retriever, which is not among {', '.join(names)}"
-                )
-        chosen = [open_retriever(name, wanted[name]) if wanted.get(name) else name for name in names]
+    given = {name: flags.get(name) for name in MAKING}
+    making = given if _is_made(settings) else {name: getattr(settings, name) for name in MAKING}
     return RAG(
         settings.index,
-        retrievers=chosen,
-        chunk_size=settings.chunk_size,
-        chunk_overlap=settings.chunk_overlap,
+        retrievers=_retrievers(making, given),
+        chunk_size=making["chunk_size"],
+        chunk_overlap=making["chunk_overlap"],
     )
+
+
+def _is_made(settings: Settings) -> bool:
+    try:
+        with Index(settings.index).read() as snapshot:
+            return snapshot.config() is not None
+    except IndexNotFoundError:
+        return False
+
+
+def _retrievers(making: Mapping[str, Any], given: Mapping[str, Any]) -> list[str | Retriever] | None:
+    """Returns the retrievers to open, None to leave them to the catalog or the defaults."""
+    names = making["retrievers"] or list(DEFAULT_RETRIEVERS)
+    for key, name in SET_BY.items():
+        if given[key] is not None and name not in names:
+            raise InvalidArgumentError(f"--{key} sets the {name} retriever, which is not among {', '.join(names)}")
+    if all(making[key] is None for key in ("retrievers", *SET_BY)):
+        return None
+    wanted = {name: {key: making[key]} for key, name in SET_BY.items() if making[key] is not None}
+    return [open_retriever(name, wanted[name]) if name in wanted else name for name in names]

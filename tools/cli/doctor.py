@@ -53,7 +53,7 @@ CHECKS = (
     Check("sentence-transformers (bi-encoder)", CURE + _version("sentence_transformers")),
     Check(
         "embedded model all-MiniLM-L6-v2",
-        "from lateral.retrievers.model_folder import find_model; print(find_model('all-MiniLM-L6-v2').place)",
+        "from lateral.retrievers.models import find_model; print(find_model('all-MiniLM-L6-v2').place)",
         "offline",
     ),
     Check("bm25s", _version("bm25s") + "; import Stemmer"),

@@ -1,0 +1,230 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pdfs import make_pdf
+
+LATERAL = Path(sys.executable).with_name("lateral")
+HIT_KEYS = {"id", "document_id", "source", "page", "score", "text", "trail"}
+CITATION_KEYS = {"n", "document_id", "source", "page", "quote", "boxes", "supported"}
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A working directory with a folder of files and a settings file that names the embedder without a model."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "tea.txt").write_text("Green tea is brewed at 80 degrees for two minutes.")
+    (tmp_path / "docs" / "kettle.pdf").write_bytes(
+        make_pdf([["The kettle holds two litres."], ["Descale it monthly."]])
+    )
+    (tmp_path / "lateral.toml").write_text('model = "hash-embedder-64"\n')
+    return tmp_path
+
+
+def run(home, *arguments, **environment):
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("LATERAL_")}
+    done = subprocess.run(
+        [LATERAL, *map(str, arguments)],
+        cwd=home,
+        env={**clean, "XDG_CONFIG_HOME": str(home / "config"), **environment},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def as_json(home, *arguments, code=0, **environment):
+    done = run(home, *arguments, "--json", **environment)
+    assert done.returncode == code, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_main_job_from_a_folder_to_a_cited_answer(home):
+    added = run(home, "add", "docs")
+    assert added.returncode == 0
+    assert "2 added" in added.stdout
+    answer = run(home, "ask", "At how many degrees is green tea brewed?")
+    assert answer.returncode == 0
+    assert "“Green tea is brewed at 80 degrees for two minutes.” [1]" in answer.stdout
+    assert f"[1] {Path('docs/tea.txt')} ✓" in answer.stdout
+
+
+def test_json_shapes_are_those_promised(home):
+    added = as_json(home, "add", "docs")
+    assert added == {"added": 2, "updated": 0, "unchanged": 0, "removed": 0, "nodes": 5, "failed": [], "skipped": []}
+    (hit, *_) = as_json(home, "search", "kettle litres")["hits"]
+    assert set(hit) == HIT_KEYS
+    assert (hit["source"], hit["page"], hit["text"]) == (
+        str(home / "docs/kettle.pdf"),
+        1,
+        "The kettle holds two litres.",
+    )
+    assert [set(step) for step in hit["trail"]] == [{"stage", "rank", "score"}] * 3
+    answer = as_json(home, "ask", "How many litres does the kettle hold?")
+    assert set(answer) == {"answer", "citations", "hits", "degraded"}
+    assert [set(citation) for citation in answer["citations"]] == [CITATION_KEYS] * len(answer["citations"])
+    assert (answer["citations"][0]["page"], answer["citations"][0]["supported"]) == (1, True)
+    assert answer["degraded"] == []
+
+
+def test_failures_give_exit_1_and_are_named_and_the_rest_is_added(home):
+    (home / "docs" / "broken.pdf").write_bytes(b"%PDF-1.7 and then nothing")
+    (home / "docs" / ".hidden").write_text("x")
+    (home / "docs" / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    added = as_json(home, "add", "docs", code=1)
+    assert added["added"] == 2
+    assert [(Path(it["source"]).name, it["error"]) for it in added["failed"]] == [
+        ("broken.pdf", "CorruptDocumentError")
+    ]
+    assert [Path(it["source"]).name for it in added["skipped"]] == [".hidden", "photo.png"]
+    shown = run(home, "add", "docs")
+    assert shown.returncode == 1
+    assert "failed docs/broken.pdf" in shown.stderr
+    assert "2 unchanged" in shown.stdout
+
+
+def test_sync_remove_status_and_verify(home):
+    run(home, "add", "docs")
+    (home / "docs" / "tea.txt").unlink()
+    assert as_json(home, "sync", "docs")["removed"] == 1
+    status = as_json(home, "status")
+    assert (status["documents"], status["chunks"], status["pages"]) == (1, 2, 2)
+    assert status["retrievers"] == {"bm25": {"language": "english"}, "bi-encoder": {"model": "hash-embedder-64"}}
+    assert as_json(home, "verify") == {"problems": [], "remaining": []}
+    for segment in (home / ".lateral" / "vectors").iterdir():
+        segment.unlink()
+    assert "missing" in as_json(home, "verify", code=3)["remaining"][0]["reason"]
+    assert as_json(home, "verify", "--repair")["remaining"] == []
+    assert as_json(home, "remove", "docs/kettle.pdf")["removed"] == 1
+    assert as_json(home, "search", "kettle") == {"hits": []}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("search", "tea"), 3, "no index at"),
+        (("add", "nowhere"), 2, "there is no file or folder"),
+        (("add", "docs", "--retrievers", "magic"), 2, "there is no retriever named 'magic'"),
+        (("add", "docs", "--language", "klingon"), 2, "language must be one of"),
+        (
+            ("add", "docs", "--retrievers", "bi-encoder", "--language", "german"),
+            2,
+            "--language sets the bm25 retriever, which is not among bi-encoder",
+        ),
+        (("add", "docs", "--chunk-size", "3"), 2, "chunk_size must be at least 8, got 3"),
+        (("add", "docs", "--chunk-size", "many"), 2, "many"),
+        (("add",), 2, "Missing argument"),
+        (("frobnicate",), 2, "No such command"),
+        (("add", "docs", "--index", "docs"), 3, "holds other files"),
+    ],
+)
+def test_wrong_calls_end_with_a_sentence_and_the_right_code(home, arguments, code, message):
+    done = run(home, *arguments)
+    assert done.returncode == code
+    assert message in " ".join(done.stderr.split())
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("search", "tea", "--top-k", "0"), 2, "top_k must be a whole number of at least 1, got 0"),
+        (("search", "tea", "--where", "{page: 3}"), 2, "--where must be JSON"),
+        (("search", "tea", "--where", '{"page": {"$like": 3}}'), 2, "$like"),
+        (("ask", "  "), 2, "the question is empty"),
+        (("add", "docs", "--chunk-size", "100"), 3, "made with chunk_size=512, got 100"),
+        (("add", "docs", "--language", "german"), 3, "made with bm25 set to {'language': 'english'}"),
+        (("search", "tea", "--index", "docs/tea.txt"), 3, "no index at"),
+        (("remove", "milk.txt"), 2, "holds no document 'milk.txt'"),
+    ],
+)
+def test_wrong_calls_on_an_index(home, arguments, code, message):
+    run(home, "add", "docs")
+    done = run(home, *arguments)
+    assert done.returncode == code
+    assert message in " ".join(done.stderr.split())
+    if code:
+        assert done.stdout == ""
+        error = as_json(home, *arguments, code=code)["error"]
+        assert message in " ".join(error["message"].split())
+
+
+def test_a_where_filter_from_the_shell(home):
+    run(home, "add", "docs")
+    hits = as_json(home, "search", "kettle", "--where", '{"page": {"$gte": 2}}')["hits"]
+    assert [hit["text"] for hit in hits] == ["Descale it monthly."]
+
+
+def test_settings_rise_from_file_to_environment_to_flag(home):
+    (home / "config" / "lateral").mkdir(parents=True)
+    (home / "config" / "lateral" / "config.toml").write_text('index = "of-user"\ntop_k = 1\n')
+    as_json(home, "add", "docs")
+    assert (home / "of-user" / "catalog.sqlite").is_file(), "the user's file stands over the default"
+    assert len(as_json(home, "search", "tea kettle degrees litres")["hits"]) == 1
+    (home / "lateral.toml").write_text('model = "hash-embedder-64"\nindex = "of-project"\n')
+    as_json(home, "add", "docs")
+    assert (home / "of-project").is_dir(), "the project's file stands over the user's"
+    as_json(home, "add", "docs", LATERAL_INDEX="of-environment")
+    assert (home / "of-environment").is_dir()
+    as_json(home, "add", "docs", "--index", "of-flag", LATERAL_INDEX="unused")
+    assert (home / "of-flag").is_dir()
+    assert not (home / "unused").exists()
+
+
+def test_settings_for_new_indexes_leave_an_index_that_is_there_alone(home):
+    as_json(home, "add", "docs")
+    (home / "lateral.toml").write_text('model = "hash-embedder-32"\nchunk_size = 64\nretrievers = ["bm25"]\n')
+    assert as_json(home, "add", "docs")["unchanged"] == 2
+    assert as_json(home, "status")["retrievers"]["bi-encoder"] == {"model": "hash-embedder-64"}
+    as_json(home, "add", "docs", "--index", "new")
+    status = as_json(home, "status", "--index", "new")
+    assert (list(status["retrievers"]), status["chunk_size"]) == (["bm25"], 64)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("indx = 'x'", "indx"), ("top_k = 'many'", "top_k"), ("top_k = [", "settings can't be read")],
+)
+def test_a_wrong_settings_file_is_named(home, text, message):
+    (home / "lateral.toml").write_text(text)
+    done = run(home, "status")
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_output_survives_a_terminal_without_unicode(home):
+    run(home, "add", "docs")
+    for command in (("ask", "At how many degrees is green tea brewed?"), ("search", "tea"), ("status",)):
+        done = run(home, *command, PYTHONIOENCODING="ascii", LC_ALL="C")
+        assert done.returncode == 0, done.stderr
+        assert "tea" in done.stdout
+
+
+def test_help_and_version_need_no_index(home):
+    assert "Answer questions from a folder" in run(home, "--help").stdout
+    assert run(home, "--version").stdout.startswith("lateral 0.")
+    for command in ("add", "sync", "remove", "status", "verify", "search", "ask", "doctor"):
+        shown = run(home, command, "--help", COLUMNS="100").stdout
+        assert "--json" in shown, command
+
+
+def test_doctor_imports_each_backend_and_gives_the_pip_line_for_what_is_missing():
+    from lateral.tools.cli.doctor import Check, diagnose
+
+    works, broken = diagnose([Check("works", "print('1.2')"), Check("broken", "import no_such_module", "colbert")])
+    assert (works.works, works.detail, works.install) == (True, "1.2", "")
+    assert not broken.works
+    assert "No module named 'no_such_module'" in broken.detail
+    assert broken.install == "pip install --upgrade 'lateral[colbert]'"
+
+
+@pytest.mark.slow
+def test_doctor_finds_every_backend_of_this_environment(home):
+    checks = as_json(home, "doctor")["checks"]
+    assert [check["name"] for check in checks if not check["works"]] == []
