@@ -16,7 +16,7 @@ from .retriever import Encoder, VectorSpace, Where
 from .store import Index, Snapshot, Writer
 from .top import top_positions
 
-__all__ = ["RETRIEVER", "BiEncoderRetriever"]
+__all__ = ["RETRIEVER", "BiEncoderRetriever", "check_space"]
 
 
 class BiEncoderRetriever:

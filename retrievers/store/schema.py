@@ -15,6 +15,7 @@ __all__ = [
     "APPLICATION_ID",
     "CATALOG",
     "SCHEMA_VERSION",
+    "Connection",
     "connect_reader",
     "connect_writer",
     "holds_index",
@@ -77,9 +78,7 @@ def connect_reader(folder: Path) -> sqlite3.Connection:
     """
     if not holds_index(folder):
         raise IndexNotFoundError(f"no index at '{folder}': make one with `lateral add FOLDER --index '{folder}'`")
-    # Where the folder can't be written, SQLite can't share its log's memory; nobody else can write there either.
-    mode = "mode=ro" if os.access(folder, os.W_OK) else "mode=ro&immutable=1"
-    connection = _connect(folder, mode)
+    connection = _connect(folder, "mode=ro&immutable=1" if _is_frozen(folder) else "mode=ro")
     try:
         if not _check_version(connection, folder):
             raise IndexNotFoundError(f"the index at '{folder}' is empty: add documents with `lateral add FOLDER`")
@@ -110,6 +109,15 @@ def connect_writer(folder: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _is_frozen(folder: Path) -> bool:
+    """Returns whether nobody here can write the catalog and no log stands beside it: only then may SQLite ignore one.
+
+    In a folder that can't be written SQLite can't make the shared memory that reading a log needs.
+    """
+    log = folder / f"{CATALOG}-wal"
+    return not os.access(folder, os.W_OK) and not (log.is_file() and log.stat().st_size)
 
 
 def _connect(folder: Path, mode: str) -> sqlite3.Connection:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ...rag.report import AddReport
     from .settings import Settings
 
-__all__ = ["app", "main"]
+__all__ = ["add", "app", "ask", "doctor", "main", "remove", "search", "status", "sync", "verify"]
 
 EXIT_FAILED = 1  # some documents failed
 EXIT_USAGE = 2

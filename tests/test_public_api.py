@@ -1,0 +1,125 @@
+"""The public face as a whole: complete, light, documented."""
+
+import ast
+import importlib
+import inspect
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import lateral
+import pytest
+from lateral import errors
+
+ROOT = Path(lateral.__file__).parent
+FLOORS = ("loaders", "retrievers", "rerankers", "rag", "tools")
+HEAVY = {"torch", "transformers", "sentence_transformers", "chromadb", "llama_index", "langchain_core", "numpy", "rich"}
+MODULES = sorted(
+    "lateral." + ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for floor in FLOORS
+    for path in (ROOT / floor).rglob("*.py")
+    if path.name not in ("__init__.py", "__main__.py")
+)
+
+
+def loaded_by(code):
+    probe = f"{code}\nimport sys, json; print(json.dumps([name.partition('.')[0] for name in sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", probe], check=True, stdout=subprocess.PIPE, text=True)
+    return set(json.loads(done.stdout))
+
+
+def test_importing_lateral_and_its_command_line_loads_nothing_heavy():
+    assert loaded_by("import lateral, lateral.tools.cli.app") & HEAVY == set()
+
+
+def test_searching_words_loads_no_torch_and_no_framework(tmp_path):
+    code = (
+        "from lateral import RAG\nfrom lateral.retrievers import BiEncoderRetriever, HashEmbedder\n"
+        f"rag = RAG({str(tmp_path / 'index')!r}, retrievers=('bm25', BiEncoderRetriever(encoder=HashEmbedder())))\n"
+        "rag.add({'id': 'a', 'text': 'Green tea is brewed hot.'}); assert rag.ask('How is green tea brewed?').citations"
+    )
+    assert loaded_by(code) & {"torch", "transformers", "sentence_transformers", "chromadb", "llama_index"} == set()
+
+
+def test_every_public_name_is_there_and_is_the_one_of_its_module():
+    for name in lateral.__all__:
+        assert getattr(lateral, name) is not None
+    assert set(lateral.__all__) - {"__version__"} == set(lateral._PLACES)
+    assert set(lateral.__all__) <= set(dir(lateral))
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="has no attribute 'Rag'"):
+        _ = lateral.Rag
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_all_lists_exactly_what_a_module_defines_in_public(module):
+    loaded = importlib.import_module(module)
+    defined = {
+        name
+        for name, value in vars(loaded).items()
+        if not name.startswith("_")
+        and (inspect.isclass(value) or inspect.isfunction(value))
+        and value.__module__ == module
+    }
+    listed = set(loaded.__all__)
+    assert [name for name in listed if not hasattr(loaded, name)] == []
+    used_elsewhere = defined - listed
+    assert used_elsewhere == set(), f"{module} defines {sorted(used_elsewhere)} in public and does not list them"
+
+
+@pytest.mark.parametrize("floor", [*FLOORS, "retrievers.store", "rag.evaluation"])
+def test_floors_re_export_and_define_nothing(floor):
+    source = (ROOT / floor.replace(".", "/") / "__init__.py").read_text(encoding="utf-8")
+    kinds = {type(node) for node in ast.parse(source).body}
+    assert kinds <= {ast.Expr, ast.ImportFrom, ast.Assign}
+    package = importlib.import_module(f"lateral.{floor}")
+    assert [name for name in getattr(package, "__all__", []) if not hasattr(package, name)] == []
+
+
+def test_every_error_is_listed_documented_and_of_one_tree():
+    classes = {name for name, value in vars(errors).items() if inspect.isclass(value)}
+    assert classes == set(errors.__all__)
+    for name in classes:
+        error = getattr(errors, name)
+        assert issubclass(error, errors.LateralError)
+        assert error.__doc__
+        assert error.__doc__.strip().splitlines()[0].endswith(".")
+
+
+def test_every_extra_that_an_error_names_exists():
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = set(project["optional-dependencies"])
+    named = set()
+    for path in ROOT.glob("*/**/*.py"):
+        if path.relative_to(ROOT).parts[0] in FLOORS:
+            text = path.read_text(encoding="utf-8")
+            named |= set(re.findall(r'require\([^)]*extra="([\w-]+)"', text))
+            named |= set(re.findall(r"lateral\[([\w,-]+)\]", text))
+    from lateral.tools.cli.doctor import CHECKS
+
+    named |= {check.extra for check in CHECKS if check.extra}
+    assert "offline" in named
+    assert named <= extras
+    together = set(re.findall(r"[\w-]+", "".join(project["optional-dependencies"]["all"]).partition("[")[2]))
+    assert together == extras - {"all", "dev"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_docstrings_name_parameters_that_exist(module):
+    loaded = importlib.import_module(module)
+    for name in loaded.__all__:
+        value = getattr(loaded, name)
+        if not (inspect.isclass(value) or inspect.isfunction(value)):
+            continue
+        documented = re.search(r"\n    +Args:\n(.*?)(\n\n|\Z)", value.__doc__ or "", re.DOTALL)
+        if documented is None:
+            continue
+        indent = re.match(r" *", documented[1])[0]
+        named = re.findall(rf"^{indent}(\w+):", documented[1], re.MULTILINE)
+        parameters = [it for it in inspect.signature(value).parameters if it != "self"]
+        assert named == [it for it in parameters if it in named], f"{module}.{name}: order or name"
