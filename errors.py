@@ -4,6 +4,11 @@ from __future__ import annotations
 
 __all__ = [
     "ChangedDocumentError",
+    "ChatModelError",
+    "ChatModelRefusedError",
+    "ChatModelReplyError",
+    "ChatModelTimeoutError",
+    "ChatModelUnavailableError",
     "CorruptDocumentError",
     "DocumentError",
     "EmptyDocumentError",
@@ -46,6 +51,26 @@ class MissingExtraError(LateralError, ImportError):
 
 class ModelNotFoundError(LateralError):
     """A model could not be had; the message says every place that was tried."""
+
+
+class ChatModelError(LateralError):
+    """A chat model gave no usable answer; the root of the ways it can fail."""
+
+
+class ChatModelTimeoutError(ChatModelError):
+    """A deadline passed before the chat model's answer was there; the message names which, and the time it had."""
+
+
+class ChatModelUnavailableError(ChatModelError):
+    """The chat model's server can't be reached, is overloaded or broken, or was given up on after repeated failures."""
+
+
+class ChatModelRefusedError(ChatModelError):
+    """The server refused the request itself: a wrong key, an unknown model, a prompt too long."""
+
+
+class ChatModelReplyError(ChatModelError):
+    """What came back is no answer of a chat model: broken JSON, no choices, another content type, cut short."""
 
 
 class EncodingError(LateralError):

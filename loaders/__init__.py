@@ -7,17 +7,17 @@ from .chunking import (
     DEFAULT_CHUNK_SIZE,
     Chunker,
     CountTokens,
-    chunk_spans,
     default_count_tokens,
     to_nodes,
 )
 from .document import Document, Section
-from .files import Found, Paths, SkippedFile, walk
+from .failure import failure_of
+from .files import Found, Paths, SkippedFile, SourceFile, walk
 from .indexed_text import context_line, indexed_text
-from .load import document_from_text, load, read, read_many
+from .load import document_from_text, load, read
 from .node import Kind, LoadFailure, Metadata, MetadataValue, Node, document_id, freeze_metadata, node_id
 from .sentences import split_sentences
-from .sniff import Format, SourceFile, sniff
+from .sniff import Format, sniff
 from .worker import ParserPool
 
 __all__ = [
@@ -38,17 +38,16 @@ __all__ = [
     "Section",
     "SkippedFile",
     "SourceFile",
-    "chunk_spans",
     "context_line",
     "default_count_tokens",
     "document_from_text",
     "document_id",
+    "failure_of",
     "freeze_metadata",
     "indexed_text",
     "load",
     "node_id",
     "read",
-    "read_many",
     "sniff",
     "split_sentences",
     "to_nodes",

@@ -17,8 +17,6 @@ __all__ = [
     "DEFAULT_CHUNK_SIZE",
     "Chunker",
     "CountTokens",
-    "Span",
-    "chunk_spans",
     "default_count_tokens",
     "to_nodes",
 ]
@@ -64,27 +62,6 @@ def default_count_tokens(texts: Sequence[str]) -> list[int]:
     return [len(_TOKEN.findall(text)) for text in texts]
 
 
-def chunk_spans(text: str, chunker: Chunker, budget: int | None = None) -> list[Span]:
-    """Returns the (start, end) offsets of the text's chunks, in order.
-
-    Sentences are packed greedily. A sentence longer than the budget is cut at line ends, then between words, then
-    between characters. A chunk repeats the last whole sentences of the one before that fit in `chunk_overlap` tokens
-    and leave room for a new one. Every character other than whitespace is in some chunk.
-
-    Args:
-        text: The text to cut.
-        chunker: The sizes, and how tokens are counted. Counting is batched: a handful of calls, whatever the length.
-        budget: The most tokens a chunk may have; `chunk_size` when None. No chunk has over 16 characters a token.
-
-    Raises:
-        InvalidArgumentError: The budget is below 1.
-    """
-    limit = chunker.chunk_size if budget is None else budget
-    if limit < 1:
-        raise InvalidArgumentError(f"budget must be at least 1, got {budget}")
-    return cut_texts([text], [limit], chunker.count_tokens, overlap=chunker.chunk_overlap)[0]
-
-
 def to_nodes(document: Document, chunker: Chunker) -> list[Node]:
     """Returns the document's nodes in reading order: a page's own node, then its chunks; the chunks of each section.
 
@@ -95,7 +72,7 @@ def to_nodes(document: Document, chunker: Chunker) -> list[Node]:
         document: What a loader read.
         chunker: How it is cut.
     """
-    metadata = [freeze_metadata(document.as_metadata(section)) for section in document.sections]
+    metadata = [freeze_metadata(document.metadata_of(section)) for section in document.sections]
     budgets = _budgets([context_line(entry) for entry in metadata], chunker)
     texts = [section.text for section in document.sections]
     cuts = cut_texts(texts, budgets, chunker.count_tokens, overlap=chunker.chunk_overlap)

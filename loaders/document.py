@@ -47,6 +47,6 @@ class Document:
         """Whether the format has pages."""
         return any(section.page is not None for section in self.sections)
 
-    def as_metadata(self, section: Section) -> Metadata:
+    def metadata_of(self, section: Section) -> Metadata:
         """Returns the section's metadata over the document's."""
         return {**self.metadata, **section.metadata}

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ..errors import EmptyDocumentError, LimitExceededError, SourceRootError, UnsafePathError, UnsupportedFormatError
+from .failure import failure_of
 from .limits import check_size
 from .node import LoadFailure
-from .sniff import HEAD_BYTES, SourceFile, sniff, unread_format
+from .sniff import HEAD_BYTES, Format, sniff, unread_format
 
 __all__ = ["Found", "Paths", "SkippedFile", "SourceFile", "open_regular", "walk"]
 
@@ -24,6 +25,25 @@ LOOSE_TYPES = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A file that a loader reads, as it was found.
+
+    Args:
+        path: Absolute path.
+        format: What it is read as.
+        size: Bytes.
+        mtime_ns: When its content changed, in nanoseconds since 1970.
+        ctime_ns: When its content or its entry changed, in nanoseconds since 1970.
+    """
+
+    path: str
+    format: Format
+    size: int
+    mtime_ns: int
+    ctime_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +115,27 @@ def _check_root(root: str) -> None:
 def _walk_roots(roots: Sequence[str]) -> Iterator[Found]:
     seen: set[str] = set()
     for root in roots:
-        found = _walk_folder(root) if os.path.isdir(root) else iter([_named_file(root)])
-        for item in found:
+        for item in _walk_root(root):
             path = item.path if isinstance(item, SourceFile) else item.source
             if path not in seen:
                 seen.add(path)
                 yield item
 
 
+def _walk_root(root: str) -> Iterator[Found]:
+    if not _is_text(root):
+        yield _unsafe_name(root)
+    elif os.path.isdir(root):
+        yield from _walk_folder(root)
+    else:
+        yield _named_file(root)
+
+
 def _named_file(path: str) -> Found:
     found = _file(path)
     if isinstance(found, SkippedFile):
         reason = f"{found.reason}: lateral reads text, Markdown, HTML and PDF files"
-        return LoadFailure(path, None, UnsupportedFormatError.__name__, reason)
+        return failure_of(UnsupportedFormatError(reason), path)
     return found
 
 
@@ -136,8 +164,7 @@ def _entry(path: str, real_root: str) -> Found | None:
     """Returns what an entry of a folder is, or None for a folder to walk."""
     name = os.path.basename(path)
     if not _is_text(path):
-        shown = path.encode("utf-8", "backslashreplace").decode()
-        return LoadFailure(shown, None, UnsafePathError.__name__, "the name is not valid UTF-8: rename it")
+        return _unsafe_name(path)
     try:
         mode = os.lstat(path).st_mode
         if name.startswith("."):
@@ -155,7 +182,7 @@ def _link(path: str, real_root: str) -> Found:
     target = os.path.realpath(path)
     if os.path.commonpath([target, real_root]) != real_root:
         reason = f"the link leads out of the folder, to {target!r}: add that path by its own name if it is wanted"
-        return LoadFailure(path, None, UnsafePathError.__name__, reason)
+        return failure_of(UnsafePathError(reason), path)
     if os.path.isdir(path):
         return SkippedFile(path, f"a link to the folder {target!r}, which is read under its own name")
     return _file(path)
@@ -174,11 +201,11 @@ def _file(path: str) -> Found:
     if kind is None:
         return SkippedFile(path, unread_format(head, suffix))
     if status.st_size == 0:
-        return LoadFailure(path, None, EmptyDocumentError.__name__, "the file is empty: it has 0 bytes")
+        return failure_of(EmptyDocumentError("the file is empty: it has 0 bytes"), path)
     try:
         check_size(status.st_size, path)
     except LimitExceededError as err:
-        return LoadFailure(path, None, type(err).__name__, err.reason)
+        return failure_of(err, path)
     return SourceFile(path, kind, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
@@ -199,6 +226,11 @@ def _is_index(folder: str) -> bool:
 def _failure(path: str, err: OSError) -> LoadFailure:
     reason = "a link to nothing" if os.path.islink(path) and isinstance(err, FileNotFoundError) else err.strerror
     return LoadFailure(path, None, type(err).__name__, f"can't be read: {reason or err}")
+
+
+def _unsafe_name(path: str) -> LoadFailure:
+    shown = path.encode("utf-8", "backslashreplace").decode()
+    return failure_of(UnsafePathError("the name is not valid UTF-8: rename it"), shown)
 
 
 def _is_text(path: str) -> bool:

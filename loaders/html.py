@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..errors import LimitExceededError
@@ -18,7 +19,16 @@ __all__ = ["read_html"]
 
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]{1,40})", re.IGNORECASE)
 META_BYTES = 1024  # where the HTML standard has parsers look for the charset
-_TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)[^>]*>")
+# Comments, and elements whose content is no markup, are taken whole. What is never closed runs to the end of the page,
+# as the standard has it, so nothing is looked at twice.
+_TAG = re.compile(
+    r"""
+    <!-- (?: -?> | .*? (?: --!?> | \Z) )
+  | <(?P<raw>script|style|textarea|title|xmp|iframe|noembed|noframes) (?=[\s/>]) .*? (?: </(?P=raw)[\s/>] | \Z)
+  | <(?P<end>/?) (?P<name>[a-z][^\s/>]*+) (?: [^>=]++ | =\s*+ (?: "[^"]*+" | '[^']*+' )?+ )*+ (?: > | \Z)
+    """,
+    re.VERBOSE | re.ASCII | re.IGNORECASE | re.DOTALL,
+)
 # Their end tags may be left out, or they have none, so that many of them are no depth.
 _FLAT_WORDS = (
     "p li dt dd tr td th thead tbody tfoot colgroup option optgroup rp rt html head body area base br col embed hr img "
@@ -70,13 +80,13 @@ def _decode(raw: bytes) -> tuple[str, str | None]:
     found = _META_CHARSET.search(raw[:META_BYTES])
     if found and not raw.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
         name = found[1].decode("ascii", "replace").lower()
-        # The standard reads these labels as windows-1252, and a page that can be read so can't be in UTF-16.
+        # The standard reads these labels as windows-1252.
         encoding = {"iso-8859-1": "cp1252", "latin1": "cp1252", "us-ascii": "cp1252", "ascii": "cp1252"}.get(name, name)
-        try:
-            return clean(raw.decode(encoding)), None
-        except (LookupError, UnicodeDecodeError, ValueError):
-            text, warning = decode(raw)
-            return text, warning or f"the page says that its encoding is {name}, but it is not: it was read as UTF-8"
+        with suppress(LookupError, ValueError):
+            if b"<meta>".decode(encoding) == "<meta>":  # the tag was found as ASCII, so this can't be UTF-16
+                return clean(raw.decode(encoding)), None
+        text, warning = decode(raw)
+        return text, warning or f"the page says that its encoding is {name}, but it is not: it was read as UTF-8"
     return decode(raw)
 
 
@@ -88,9 +98,10 @@ def _flattened(text: str) -> str:
 
     def keep(tag: re.Match[str]) -> str:
         nonlocal depth
-        if tag[2].lower() in _FLAT or tag[0].endswith("/>"):
+        name = tag["name"]
+        if name is None or name.lower() in _FLAT or tag[0].endswith("/>"):
             return tag[0]
-        if tag[1]:
+        if tag["end"]:
             depth = max(0, depth - 1)
             return tag[0] if depth < MAX_DEPTH else " "
         depth += 1

@@ -10,13 +10,16 @@ from dataclasses import replace
 from ..errors import ChangedDocumentError, DocumentError, EmptyDocumentError, InvalidArgumentError
 from .chunking import Chunker, default_count_tokens, to_nodes
 from .document import Document, Section
-from .files import Paths, SkippedFile, open_regular, walk
+from .failure import failure_of
+from .files import Paths, SkippedFile, SourceFile, walk
 from .node import LoadFailure, Metadata, Node, freeze_metadata
-from .sniff import SourceFile
-from .text import clean, read_text
+from .parsing import parse
+from .text import clean
 from .worker import ParserPool, map_in_order
 
-__all__ = ["document_from_text", "load", "read", "read_many"]
+__all__ = ["document_from_text", "load", "read"]
+
+MARKDOWN_BYTES_HERE = 200_000  # dense Markdown takes seconds a MB, and no deadline can stop it in this process
 
 _log = logging.getLogger(__name__)
 
@@ -39,11 +42,11 @@ def load(paths: Paths, *, chunker: Chunker | None = None) -> Iterator[Node | Loa
 def read(file: SourceFile, pool: ParserPool | None = None) -> Document:
     """Returns the file's document, with `file_name` and `file_type` in its metadata, and `title` where it has one.
 
-    PDF and HTML are parsed in the pool's processes; text and Markdown here.
+    PDF, HTML and long Markdown are parsed in the pool's processes, which have deadlines; text and short Markdown here.
 
     Args:
         file: A file found by `walk`.
-        pool: Where untrusted formats are parsed; one of its own for this call when None.
+        pool: Where files are parsed apart; one of its own for this call when None.
 
     Raises:
         EmptyDocumentError: There is no text in it, and no page.
@@ -51,31 +54,12 @@ def read(file: SourceFile, pool: ParserPool | None = None) -> Document:
         DocumentError: It can't be read for another reason; the subclass says which.
     """
     _check_unchanged(file)
-    document = _parse_apart(file, pool) if file.format in ("pdf", "html") else _parse_here(file)
+    document = _parse_apart(file, pool) if _is_risky(file) else parse(file.path, file.format)
     _check_unchanged(file)
     if not document.paged and not any(section.text.strip() for section in document.sections):
         raise EmptyDocumentError("the file holds no text: only whitespace or markup", source=file.path)
     named = {"file_name": os.path.basename(file.path), "file_type": file.format}
     return replace(document, metadata=freeze_metadata({**document.metadata, **named}))
-
-
-def read_many(files: Iterable[SourceFile | LoadFailure], pool: ParserPool) -> Iterator[Document | LoadFailure]:
-    """Yields a document or a failure for each file, in order, reading a little ahead of the caller.
-
-    Args:
-        files: Taken one by one, as they are needed. Failures of `walk` keep their places.
-        pool: Where untrusted formats are parsed; as many files are read at a time as it has workers.
-    """
-
-    def attempt(file: SourceFile | LoadFailure) -> Document | LoadFailure:
-        if isinstance(file, LoadFailure):
-            return file
-        try:
-            return read(file, pool)
-        except DocumentError as err:
-            return LoadFailure(file.path, err.page, type(err).__name__, err.reason)
-
-    return map_in_order(attempt, files, workers=pool.max_workers)
 
 
 def document_from_text(source: str, text: str, metadata: Metadata | None = None) -> Document:
@@ -109,7 +93,7 @@ def _load(found: Iterable[SourceFile | SkippedFile | LoadFailure], chunker: Chun
                 yield item
 
     with ParserPool() as pool:
-        for document in read_many(without_skipped(), pool):
+        for document in _read_each(without_skipped(), pool):
             if isinstance(document, LoadFailure):
                 yield document
                 continue
@@ -118,24 +102,29 @@ def _load(found: Iterable[SourceFile | SkippedFile | LoadFailure], chunker: Chun
             yield from to_nodes(document, chunker)
 
 
+def _read_each(files: Iterable[SourceFile | LoadFailure], pool: ParserPool) -> Iterator[Document | LoadFailure]:
+    """Yields a document or a failure for each file, in order, reading a little ahead; failures of `walk` stay."""
+
+    def attempt(file: SourceFile | LoadFailure) -> Document | LoadFailure:
+        if isinstance(file, LoadFailure):
+            return file
+        try:
+            return read(file, pool)
+        except DocumentError as err:
+            return failure_of(err, file.path)
+
+    return map_in_order(attempt, files, workers=pool.max_workers)
+
+
+def _is_risky(file: SourceFile) -> bool:
+    return file.format in ("pdf", "html") or (file.format == "markdown" and file.size > MARKDOWN_BYTES_HERE)
+
+
 def _parse_apart(file: SourceFile, pool: ParserPool | None) -> Document:
     if pool is not None:
         return pool.parse(file)
     with ParserPool(1) as own:
         return own.parse(file)
-
-
-def _parse_here(file: SourceFile) -> Document:
-    try:
-        with open(open_regular(file.path), "rb") as stream:
-            raw = stream.read(file.size + 1)
-    except OSError as err:
-        raise ChangedDocumentError(f"the file can't be opened: {err.strerror or err}", source=file.path) from err
-    if file.format == "markdown":
-        from .markdown import read_markdown
-
-        return read_markdown(raw, file.path)
-    return read_text(raw, file.path)
 
 
 def _check_unchanged(file: SourceFile) -> None:

@@ -105,18 +105,20 @@ def freeze_metadata(metadata: Metadata) -> Metadata:
     """Returns a read-only copy of the metadata.
 
     Raises:
-        InvalidArgumentError: A key is no string, or a value is no JSON scalar or list of one scalar type.
+        InvalidArgumentError: It is no mapping, a key is no string, or a value is no JSON scalar or list of one type.
     """
     if isinstance(metadata, MappingProxyType):
         return metadata
+    if not isinstance(metadata, Mapping):
+        raise InvalidArgumentError(f"metadata must be a mapping, got {metadata!r:.80} ({type(metadata).__name__})")
     for key, value in metadata.items():
-        if not isinstance(key, str):
-            raise InvalidArgumentError(f"a metadata key must be a string, got {key!r}")
+        if not isinstance(key, str) or not _is_unicode(key):
+            raise InvalidArgumentError(f"a metadata key must be a string without lone surrogates, got {key!r}")
         values = value if isinstance(value, list) else [value]
         if len({type(item) for item in values}) > 1 or not all(_is_scalar(item, value) for item in values):
             raise InvalidArgumentError(
-                f"metadata[{key!r}] must be a string, a finite number, a bool, None or a list of one of these, "
-                f"got {str(value)[:80]!r} ({type(value).__name__})"
+                f"metadata[{key!r}] must be a string (no lone surrogates), a finite number, a bool, None or a list of "
+                f"one of these, got {str(value)[:80]!r} ({type(value).__name__})"
             )
     return MappingProxyType(dict(metadata))
 
@@ -124,4 +126,15 @@ def freeze_metadata(metadata: Metadata) -> Metadata:
 def _is_scalar(item: object, whole: object) -> bool:
     if item is None:
         return whole is None
-    return isinstance(item, str | bool | int) or (isinstance(item, float) and math.isfinite(item))
+    if isinstance(item, str):
+        return _is_unicode(item)
+    return isinstance(item, bool | int) or (isinstance(item, float) and math.isfinite(item))
+
+
+def _is_unicode(text: str) -> bool:
+    """Returns whether the text can be written as UTF-8: lone surrogates can't."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

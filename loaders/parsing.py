@@ -14,14 +14,15 @@ import signal
 import struct
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import IO, Any
 
 from .. import errors
 from .document import Document, Section
-from .limits import MAX_PAGES, MEMORY_BYTES, SECONDS_A_FILE, SECONDS_A_PAGE, check_size
+from .files import open_regular
+from .limits import MAX_FILE_BYTES, MAX_PAGES, MEMORY_BYTES, SECONDS_A_PAGE, check_size
 from .node import freeze_metadata
 from .sniff import Format
+from .text import read_text
 
 __all__ = ["HEADER", "Json", "document_of", "parse", "serve", "write_frame"]
 
@@ -42,15 +43,17 @@ def parse(path: str, kind: Format, *, on_pages: Callable[[int], None] | None = N
         on_pages: Called with the number of pages before they are read, where there are pages.
 
     Raises:
-        DocumentError: The file can't be read; the subclass says why.
-        OSError: It can't be opened.
+        ChangedDocumentError: It can't be opened (any more).
+        DocumentError: It can't be read for another reason; the subclass says which.
     """
-    if kind == "pdf":
-        from .pdf import read_pdf
+    try:
+        if kind == "pdf":
+            from .pdf import read_pdf
 
-        return read_pdf(path, path, on_pages=on_pages)
-    check_size(Path(path).stat().st_size, path)
-    raw = Path(path).read_bytes()
+            return read_pdf(path, path, on_pages=on_pages)
+        raw = _read(path)
+    except OSError as err:
+        raise errors.ChangedDocumentError(f"the file can't be opened: {err.strerror or err}", source=path) from err
     if kind == "html":
         from .html import read_html
 
@@ -59,8 +62,6 @@ def parse(path: str, kind: Format, *, on_pages: Callable[[int], None] | None = N
         from .markdown import read_markdown
 
         return read_markdown(raw, path)
-    from .text import read_text
-
     return read_text(raw, path)
 
 
@@ -77,7 +78,7 @@ def serve() -> None:
     requests = sys.stdin.buffer
     while len(head := requests.read(HEADER.size)) == HEADER.size:
         request = json.loads(requests.read(HEADER.unpack(head)[0]))
-        _set_alarm(0)
+        _set_alarm(request["seconds"])
         write_frame(answers, _answer(request, answers))
         signal.alarm(0)
 
@@ -116,6 +117,13 @@ def document_of(answer: Json, source: str) -> Document:
     raise failure
 
 
+def _read(path: str) -> bytes:
+    with open(open_regular(path), "rb") as stream:
+        raw = stream.read(MAX_FILE_BYTES + 1)
+    check_size(len(raw), path)
+    return raw
+
+
 def _section(entry: Json) -> Section:
     page = None if entry["page"] is None else int(entry["page"])
     return Section(str(entry["text"]), page, int(entry["start_char"]), freeze_metadata(entry["metadata"]))
@@ -123,7 +131,7 @@ def _section(entry: Json) -> Section:
 
 def _answer(request: Json, answers: IO[bytes]) -> Json:
     def on_pages(count: int) -> None:
-        _set_alarm(count)
+        _set_alarm(request["seconds"] + SECONDS_A_PAGE * min(count, MAX_PAGES))
         write_frame(answers, {"pages": count})
 
     try:
@@ -133,9 +141,6 @@ def _answer(request: Json, answers: IO[bytes]) -> Json:
     except MemoryError:
         reason = f"reading the file took more than {MEMORY_BYTES / 1e9:.1f} GB of memory: split it"
         return {"error": "LimitExceededError", "reason": reason, "page": None}
-    except OSError as err:
-        reason = f"the file can't be opened: {err.strerror or err}"
-        return {"error": "ChangedDocumentError", "reason": reason, "page": None}
     except Exception as err:  # whatever a parser raises on a hostile file is about that file
         reason = f"its parser failed with {type(err).__name__}: {str(err)[:200]}"
         return {"error": "CorruptDocumentError", "reason": reason, "page": None}
@@ -149,5 +154,5 @@ def _answer(request: Json, answers: IO[bytes]) -> Json:
     }
 
 
-def _set_alarm(pages: int) -> None:
-    signal.alarm(math.ceil(SECONDS_A_FILE + SECONDS_A_PAGE * min(pages, MAX_PAGES)) + ALARM_GRACE_SECONDS)
+def _set_alarm(seconds: float) -> None:
+    signal.alarm(math.ceil(seconds) + ALARM_GRACE_SECONDS)

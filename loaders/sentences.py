@@ -66,23 +66,23 @@ def _ends_sentence(text: str, match: re.Match[str]) -> bool:
         return True
     if end < len(text) and not text[end].isspace():
         return False
-    following = text[end + 1 : end + 2]
+    ahead = _NON_SPACE.search(text, end)
+    following = ahead[0] if ahead else ""
     if (len(run) > 1 or run == "…" or match["closers"]) and following.islower():
         return False  # "Well... maybe", '"Really?" he asked'
     return run != "." or not _is_abbreviation(text, match.start(), following)
 
 
 def _is_abbreviation(text: str, period: int, following: str) -> bool:
-    words = text[max(0, period - _LOOK_BACK) : period].split(" ")
-    before = words[-1].rpartition("\n")[2]
+    seen = text[max(0, period - _LOOK_BACK) : period]
+    line = seen.rpartition("\n")[2]
+    before = line.rpartition(" ")[2]
     word = before.lstrip(_OPENERS)
     if not word or len(before) == _LOOK_BACK:
         return False
     if word.isdigit():
-        line_start = text.rfind("\n", max(0, period - _LOOK_BACK), period) + 1
-        return (
-            len(word) <= 3 and not text[line_start : period - len(word)].strip() and line_start >= period - _LOOK_BACK
-        )
+        begins_line = line != seen or period <= _LOOK_BACK
+        return len(word) <= 3 and begins_line and line.strip() == word  # of a list item
     if len(word) == 1:
         return word.isalpha() and word.isupper()
     lowered = word.lower()

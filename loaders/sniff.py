@@ -4,32 +4,11 @@ from __future__ import annotations
 
 import codecs
 import re
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-__all__ = ["HEAD_BYTES", "Format", "SourceFile", "sniff", "unread_format"]
+__all__ = ["HEAD_BYTES", "Format", "sniff", "unread_format"]
 
 Format: TypeAlias = Literal["text", "markdown", "html", "pdf"]
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFile:
-    """A file that a loader reads, as it was found.
-
-    Args:
-        path: Absolute path.
-        format: What it is read as.
-        size: Bytes.
-        mtime_ns: When its content changed, in nanoseconds since 1970.
-        ctime_ns: When its content or its entry changed, in nanoseconds since 1970.
-    """
-
-    path: str
-    format: Format
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-
 
 HEAD_BYTES = 8192  # what `sniff` wants to see
 PDF_MARK_BYTES = 1024  # where readers look for "%PDF-"
@@ -38,8 +17,9 @@ CONTROL_SHARE = 0.05  # text has hardly any control characters
 _MARKDOWN = frozenset({".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd"})
 _HTML = frozenset({".html", ".htm", ".xhtml"})
 _WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
+# Nothing of it is tried twice: with many comments and no <html> behind them, that would take exponential time.
 _HTML_START = re.compile(
-    rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.{0,2000}?-->\s*)*(?:<!doctype\s+html|<html[\s>])", re.IGNORECASE | re.DOTALL
+    rb"\s*+(?:<\?xml[^>]*+>\s*+)?+(?:(?><!--.*?-->)\s*+)*+(?:<!doctype\s+html|<html[\s>])", re.IGNORECASE | re.DOTALL
 )
 _HTML_HINT = re.compile(rb"\s*<(?:head|body|title|meta|div|table|h1|p)[\s>]", re.IGNORECASE)
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))

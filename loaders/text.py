@@ -22,6 +22,11 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 _MULTI_BYTE = re.compile(rb"[\xc2-\xf4][\x80-\xbf]{1,3}")
 SAMPLE_BYTES = 64 * 1024  # to either side of the first byte that is no UTF-8: enough to tell encodings apart, fast
+# What people's files are in. Left to itself the guess falls on code pages of the 1980s that fit as many bytes.
+COMMON_ENCODINGS = [
+    *("cp1252", "cp1251", "cp1253", "cp1255", "cp1256", "koi8_r"),
+    *("shift_jis", "euc_jp", "gb18030", "big5", "euc_kr", "utf_16_le", "utf_16_be"),
+]
 DAMAGE_SHARE = 0.1  # fewer bad bytes than this per good multi-byte character: damaged UTF-8, not another encoding
 
 
@@ -81,5 +86,5 @@ def _with_replacement(raw: bytes, encoding: str) -> tuple[str, str | None]:
 def _guess(sample: bytes) -> str | None:
     from charset_normalizer import from_bytes
 
-    best = from_bytes(sample).best()
+    best = from_bytes(sample, cp_isolation=COMMON_ENCODINGS).best()
     return None if best is None else best.encoding

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import select
 import subprocess
@@ -17,18 +18,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import IO, Self, TypeVar
 
-from ..errors import CorruptDocumentError, DocumentError, InvalidArgumentError, LateralError, LimitExceededError
+from ..errors import CorruptDocumentError, InvalidArgumentError, LateralError, LimitExceededError
 from .document import Document
+from .files import SourceFile
 from .limits import MAX_PAGES, SECONDS_A_FILE, SECONDS_A_PAGE
-from .node import LoadFailure
 from .parsing import HEADER, Json, document_of, write_frame
-from .sniff import SourceFile
 
 __all__ = ["ParserPool", "map_in_order"]
 
 START_SECONDS = 30.0  # a start takes 0.1 s; a machine that swaps may need long
 MAX_ANSWER_BYTES = 1 << 29  # ten times the largest file: what a hostile parser may make this process hold
 READ_BYTES = 1 << 16
+MAX_SECONDS_A_FILE = 86_400  # the system's timers count milliseconds in 31 bits
 LAST_WORDS_BYTES = 2_000
 # The child finds the same modules as this process, whatever its __main__ is; nothing of __main__ is run again.
 _PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {module} import serve; serve()"
@@ -46,34 +47,28 @@ class _Died(Exception):
 
 
 class _Worker:
-    """One parsing process."""
+    """One parsing process. It answers after `wait_until_ready`."""
 
     def __init__(self) -> None:
         module = __name__.rpartition(".")[0] + ".parsing"
-        path = json.dumps(_module_path())
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 -- closed by stop()
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _PROGRAM.format(module=module), path],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-        )
-        try:
-            self._read_frame(time.monotonic() + START_SECONDS)
-        except (_Died, _Hung) as err:
-            words = self.last_words()
-            self.stop()
-            raise LateralError(f"the parsing process did not start: {words or 'no message'}") from err
+        command = [sys.executable, "-P", "-c", _PROGRAM.format(module=module), json.dumps(_module_path())]
+        with contextlib.ExitStack() as undo:
+            self._errors: IO[bytes] = undo.enter_context(tempfile.TemporaryFile())
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
+            )
+            undo.pop_all()  # from here on, stop() closes it
 
-    @property
-    def alive(self) -> bool:
-        return self._process.poll() is None
+    def wait_until_ready(self) -> None:
+        """Returns when the process has loaded what it needs."""
+        self._read_frame(time.monotonic() + START_SECONDS)
 
-    def ask(self, file: SourceFile, deadline: float) -> Json:
-        """Returns the answer for a file; the deadline moves by the pages it turns out to have."""
+    def ask(self, file: SourceFile, seconds: float) -> Json:
+        """Returns the answer for a file, waited for so long and a second more for each page it turns out to have."""
         assert self._process.stdin is not None
+        deadline = time.monotonic() + seconds
         try:
-            write_frame(self._process.stdin, {"path": file.path, "format": file.format})
+            write_frame(self._process.stdin, {"path": file.path, "format": file.format, "seconds": seconds})
         except BrokenPipeError as err:
             raise _Died from err
         answer = self._read_frame(deadline)
@@ -116,10 +111,11 @@ class _Worker:
     def _read(self, size: int, deadline: float) -> bytes:
         assert self._process.stdout is not None
         descriptor = self._process.stdout.fileno()
+        ready = select.poll()  # select.select() refuses descriptors above 1,023
+        ready.register(descriptor, select.POLLIN)
         parts = bytearray()
         while len(parts) < size:
-            ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
-            if not ready:
+            if not ready.poll(math.ceil(max(0.0, deadline - time.monotonic()) * 1000)):
                 raise _Hung
             piece = os.read(descriptor, min(READ_BYTES, size - len(parts)))
             if not piece:
@@ -147,14 +143,16 @@ class ParserPool:
         seconds_a_file: How long a file may take, besides one second for each of its pages.
 
     Raises:
-        InvalidArgumentError: A bound is not positive.
+        InvalidArgumentError: A bound is not positive, or the time is over a day.
     """
 
     def __init__(self, max_workers: int = 2, *, seconds_a_file: float = SECONDS_A_FILE) -> None:
         if max_workers < 1:
             raise InvalidArgumentError(f"max_workers must be at least 1, got {max_workers}")
-        if not seconds_a_file > 0:
-            raise InvalidArgumentError(f"seconds_a_file must be above 0, got {seconds_a_file}")
+        if not 0 < seconds_a_file <= MAX_SECONDS_A_FILE:
+            raise InvalidArgumentError(
+                f"seconds_a_file must be above 0 and at most {MAX_SECONDS_A_FILE}, got {seconds_a_file}"
+            )
         self.max_workers = max_workers
         self.seconds_a_file = seconds_a_file
         self._slots = threading.BoundedSemaphore(max_workers)
@@ -192,11 +190,8 @@ class ParserPool:
             LateralError: The pool is closed, or no process can be started.
         """
         with self._slots:
-            worker = self._take()
-            healthy = False
             try:
-                answer = worker.ask(file, time.monotonic() + self.seconds_a_file)
-                healthy = True
+                answer = self._ask(file)
             except _Hung as err:
                 raise LimitExceededError(
                     f"reading the file took over {self.seconds_a_file:g} s and {SECONDS_A_PAGE:g} s a page: split it, "
@@ -209,39 +204,65 @@ class ParserPool:
                 raise CorruptDocumentError(
                     f"{file.path!r} crashed its parser: open it in its program and save it again", source=file.path
                 ) from err
-            finally:
-                self._give_back(worker, healthy=healthy)
         return document_of(answer, file.path)
 
-    def parse_many(self, files: Iterable[SourceFile]) -> Iterator[Document | LoadFailure]:
-        """Yields a document or a failure for each file, in order; as many as `max_workers` are parsed ahead.
+    def _ask(self, file: SourceFile) -> Json:
+        """Returns the answer of a process. Only one that was new to the file proves by its death that the file did it.
 
-        Args:
-            files: Taken one by one, as they are needed.
+        One that has waited since another file may have been ended from outside, by the kernel for lack of memory say.
         """
-
-        def attempt(file: SourceFile) -> Document | LoadFailure:
+        worker = self._take_idle()
+        if worker is not None:
             try:
-                return self.parse(file)
-            except DocumentError as err:
-                return LoadFailure(file.path, err.page, type(err).__name__, err.reason)
+                return self._ask_worker(worker, file)
+            except _Died:
+                if self._closed:
+                    raise
+        return self._ask_worker(self._start(), file)
 
-        return map_in_order(attempt, files, workers=self.max_workers)
+    def _ask_worker(self, worker: _Worker, file: SourceFile) -> Json:
+        healthy = False
+        try:
+            answer = worker.ask(file, self.seconds_a_file)
+            healthy = True
+        finally:
+            self._give_back(worker, healthy=healthy)
+        return answer
 
-    def _take(self) -> _Worker:
+    def _take_idle(self) -> _Worker | None:
         with self._lock:
-            if self._closed:
-                raise LateralError("this parser pool is closed: make a new one")
-            while self._idle:
-                worker = self._idle.pop()
-                if worker.alive:
-                    self._busy.add(worker)
-                    return worker
-                worker.stop()
-        worker = _Worker()
-        with self._lock:
+            self._check_open()
+            if not self._idle:
+                return None
+            worker = self._idle.pop()
             self._busy.add(worker)
+            return worker
+
+    def _start(self) -> _Worker:
+        with self._lock:  # so that `close` ends this one too
+            self._check_open()
+            try:
+                worker = _Worker()
+            except OSError as err:
+                raise LateralError(
+                    f"no parsing process can be started ({err.strerror or err}): close files, or end other programs"
+                ) from err
+            self._busy.add(worker)
+        ready = False
+        try:
+            worker.wait_until_ready()
+            ready = True
+        except (_Died, _Hung) as err:
+            self._check_open()
+            raise LateralError(f"the parsing process did not start: {worker.last_words() or 'no message'}") from err
+        finally:
+            if not ready:
+                self._give_back(worker, healthy=False)
         return worker
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise LateralError("this parser pool is closed: make a new one")
 
     def _give_back(self, worker: _Worker, *, healthy: bool) -> None:
         with self._lock:

@@ -13,7 +13,12 @@ from .prompt import source_name
 __all__ = ["Answer", "citation_as_dict", "hit_as_dict"]
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]()<>!|&#~$])")
-_ACTIVE = re.compile(r"<(?=[A-Za-z/!?])|!(?=\[)")  # tags and images: what a document smuggles in must not load anything
+# What starts a bare address where a renderer links those: "https://", "www." and an e-mail's "@".
+_ADDRESS = r":(?=//)|(?<=www)\.|(?<=[\w.+-])@(?=\w)"
+# What a document smuggles in must load nothing and lead nowhere: tags, <addresses>, images, links, their definitions.
+# No link or image does without "](" or "]:". Each becomes an entity, without a backslash before it to undo that.
+_ACTIVE = re.compile(rf"((?<!\\)\\*+)(<(?=[A-Za-z/!?])|!(?=\[)|\](?=[(:])|{_ADDRESS})", re.IGNORECASE)
+_BARE = re.compile(_ADDRESS, re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +51,12 @@ class Answer:
         }
 
     def _repr_markdown_(self) -> str:
-        """Returns the answer and its sources as Markdown; documents' markup is shown and not run."""
-        text = _ACTIVE.sub(lambda match: "&lt;" if match[0] == "<" else r"\!", self.text)
+        """Returns the answer and its sources as Markdown.
+
+        Emphasis, lists and code of the answer are rendered. HTML, images, links and addresses are shown as they are
+        written, also inside the quotes of documents, and nothing is loaded. Formulas are left to the notebook.
+        """
+        text = _ACTIVE.sub(lambda match: match[1][: len(match[1]) // 2 * 2] + _entity(match[2]), self.text)
         lines = dict.fromkeys(_source_line(citation) for citation in self.citations)
         notes = [f"- {_plain(note)}" for note in self.degraded]
         parts = [text, "\n".join(lines), "\n".join(["**Degraded**", "", *notes]) if notes else ""]
@@ -91,4 +100,9 @@ def _source_line(citation: Citation) -> str:
 
 
 def _plain(text: str) -> str:
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+    escaped = _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+    return _BARE.sub(lambda match: _entity(match[0]), escaped)
+
+
+def _entity(char: str) -> str:
+    return f"&#{ord(char)};"

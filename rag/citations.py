@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from ..retrievers.retriever import Encoder
 from .claims import Claim, parse_claims
 from .context import Passage
-from .lexical import capitalised, content_stems, numbers, stem
+from .lexical import capitalised, content_stems, numbers, split_words, stems
 from .prompt import source_name
 from .quotable import quotable_spans
 from .scale import CosineScale, measure_scale
@@ -32,8 +31,6 @@ MIN_COVERAGE = 0.6
 QUOTED_SHARE = (
     0.5  # from here on the quote is the claim; below, it is a word in it ("safe") and the rest must stand too
 )
-
-_WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,27 +75,36 @@ def check_citations(answer_text: str, passages: Sequence[Passage], *, encoder: E
     """
     by_number = {passage.n: passage for passage in passages}
     pairs = [(claim, number) for claim in parse_claims(answer_text) for number in claim.cited]
-    cited = [(claim, by_number[number]) for claim, number in pairs if number in by_number]
-    judge = _Nearness([pair for pair in cited if not _quoted(*pair)[1]], encoder)
+    cited = [
+        _Pair(claim, by_number[number], *_quoted(claim, by_number[number]))
+        for claim, number in pairs
+        if number in by_number
+    ]
+    judge = _Nearness([(pair.claim, pair.passage) for pair in cited if not pair.decided], encoder)
     known_names = _known_names(passages)
-    citations: list[Citation] = []
-    for claim, number in pairs:
-        passage = by_number.get(number)
-        if passage is None:
-            citations.append(Citation(number, None, None, None, ""))
-            continue
-        quote, supported = _judged(claim, passage, judge, known_names)
-        citations.append(
-            Citation(number, passage.document_id, passage.source, passage.page, quote, supported=supported)
-        )
-    return citations
+    checked = (_checked(pair, judge, known_names) for pair in cited)
+    return [next(checked) if number in by_number else Citation(number, None, None, None, "") for _, number in pairs]
 
 
-def _judged(claim: Claim, passage: Passage, judge: _Nearness, known_names: frozenset[str]) -> tuple[str, bool]:
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A claim and a passage that it cites, with what `_quoted` says of them."""
+
+    claim: Claim
+    passage: Passage
+    quote: str
+    decided: bool
+
+
+def _checked(pair: _Pair, judge: _Nearness, known_names: frozenset[str]) -> Citation:
+    passage = pair.passage
+    quote, supported = (pair.quote, True) if pair.decided else _judged(pair, judge, known_names)
+    return Citation(passage.n, passage.document_id, passage.source, passage.page, quote, supported=supported)
+
+
+def _judged(pair: _Pair, judge: _Nearness, known_names: frozenset[str]) -> tuple[str, bool]:
     """Returns the passage's words for the claim, and whether they support it."""
-    quote, decided = _quoted(claim, passage)
-    if decided:
-        return quote, True
+    claim, passage, quote = pair.claim, pair.passage, pair.quote
     nearest, near = judge.nearest(claim, passage)
     stands = bool(quote) or not claim.quotes
     agrees = _numbers_stand(claim, passage) and _names_stand(claim, passage, known_names)
@@ -106,7 +112,10 @@ def _judged(claim: Claim, passage: Passage, judge: _Nearness, known_names: froze
 
 
 def _quoted(claim: Claim, passage: Passage) -> tuple[str, bool]:
-    """Returns the longest quote as the passage writes it, empty where one is missing, and whether the quotes decide."""
+    """Returns the last quote as the passage writes it, empty where one is missing, and whether the quotes decide.
+
+    The last, since a table's row is quoted behind its header.
+    """
     spans: list[tuple[int, int]] = []
     for quote in claim.quotes:
         span = find_verbatim(quote, passage.text)
@@ -115,7 +124,7 @@ def _quoted(claim: Claim, passage: Passage) -> tuple[str, bool]:
         spans.append(span)
     if not spans:
         return "", False
-    start, end = max(spans, key=lambda span: span[1] - span[0])
+    start, end = spans[-1]
     return passage.text[start:end], _quotes_carry(claim)
 
 
@@ -135,12 +144,12 @@ def _names_stand(claim: Claim, passage: Passage, known_names: frozenset[str]) ->
     A word that opens a sentence is capitalised anyway: it counts as a name when another capitalised word follows, when
     it has further capitals, or when some passage writes it with a capital inside a sentence.
     """
-    there = set(stem(_WORD.findall(f"{passage.text} {source_name(passage.source)}")))
+    there = set(stems(f"{passage.text} {source_name(passage.source)}"))
     words = capitalised(claim.text)
     for (word, opens), (following, _) in zip(words, [*words[1:], ("", False)], strict=False):
         is_name = not opens or word[1:] != word[1:].lower() or word.casefold() in known_names
         is_name = is_name or bool(following and f"{word} {following}" in claim.text)
-        if is_name and not there.issuperset(stem(_WORD.findall(word))):
+        if is_name and not there.issuperset(stems(word)):
             return False
     return True
 
@@ -148,7 +157,7 @@ def _names_stand(claim: Claim, passage: Passage, known_names: frozenset[str]) ->
 def _known_names(passages: Sequence[Passage]) -> frozenset[str]:
     """Returns the words, case folded, that some passage writes with a capital inside a sentence and none without."""
     text = "\n".join(passage.text for passage in passages)
-    small = {word for word in _WORD.findall(text) if word.islower()}
+    small = {word for word in split_words(text) if word.islower()}
     return frozenset(word.casefold() for word, opens in capitalised(text) if not opens) - small
 
 

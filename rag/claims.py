@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..loaders.sentences import split_sentences
@@ -20,9 +20,11 @@ _ENTRY = r"\d{1,3}(?:\s*[-–]\s*\d{1,3})?"
 _MARKER = re.compile(rf"\[\s*({_ENTRY}(?:\s*[,;]\s*{_ENTRY})*)\s*\](?!\()|【\s*(\d{{1,3}})[^】\n]{{0,80}}】")
 _DEFINITION = re.compile(r"(?<![^\n])[ ]{0,3}\[\d+\]:")
 _CODE = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|(?<!`)(`+)(?!`)[^\n]*?[^`\n]\1(?!`)", re.DOTALL)
-_SOURCES = re.compile(r"^[#*_ \t]*(?:sources|references|citations)[*_ \t]*:?[*_ \t]*$", re.IGNORECASE | re.MULTILINE)
+_SOURCES = re.compile(
+    r"^[#*_ \t]*+(?:sources|references|citations)[*_ \t]*+(?::[*_ \t]*+)?$", re.IGNORECASE | re.MULTILINE
+)
 _SOURCE_LINE = re.compile(r"\s*(?:[-*] +)?(?:\[\d+\]|\d+[.)])")
-_CLOSERS = {"“": "”", "«": "»", "„": "“”", '"': '"'}
+_CLOSERS = {"“": "”", "«": "»", "„": "“”", "「": "」", "『": "』", '"': '"'}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,8 @@ def _without_sources(answer: str) -> str:
 
 def _without_markers(answer: str) -> tuple[str, list[_Group]]:
     """Returns the text without its markers and the blanks before them, and the markers' places in that text."""
-    masked = [match.span() for pattern in (_CODE, _DEFINITION) for match in pattern.finditer(answer)]
-    masked.extend(span for span in _quote_spans(answer) if span not in masked)
+    masked = _quotes_and_code(answer)
+    definitions = [match.span() for match in _DEFINITION.finditer(answer)]
     pieces: list[str] = []
     groups: list[_Group] = []
     length = position = 0
@@ -93,7 +95,7 @@ def _without_markers(answer: str) -> tuple[str, list[_Group]]:
     for match in _MARKER.finditer(answer):
         start, end = match.span()
         behind_link_text = answer[start - 1 : start] == "]" and start != end_of_last
-        if behind_link_text or any(first <= start < last for first, last in masked):
+        if behind_link_text or _holder(masked, start) or _holder(definitions, start):
             continue
         before = answer[position:start]
         piece = before.rstrip(" \t")
@@ -114,6 +116,28 @@ def _numbers(entries: str) -> Iterator[int]:
             yield from range(first, last[0] + 1)
         else:
             yield from (first, *last)
+
+
+def _quotes_and_code(answer: str) -> list[tuple[int, int]]:
+    """Returns the spans of quotes and code in order: of two that overlap the one that starts first.
+
+    A fence or a backtick inside a quote is a document's, and opens no code behind the quote.
+    """
+    quotes = _quote_spans(answer)
+    code: list[tuple[int, int]] = []
+    position = 0
+    while match := _CODE.search(answer, position):
+        quote = _holder(quotes, match.start())
+        if quote is None:
+            code.append(match.span())
+        position = match.end() if quote is None else quote[1]
+    return sorted([*code, *(quote for quote in quotes if not _holder(code, quote[0]))])
+
+
+def _holder(spans: Sequence[tuple[int, int]], at: int) -> tuple[int, int] | None:
+    """Returns the span that holds a place, of spans in order without overlaps."""
+    index = bisect_right(spans, at, key=lambda span: span[0]) - 1
+    return spans[index] if index >= 0 and at < spans[index][1] else None
 
 
 def _quote_spans(text: str) -> list[tuple[int, int]]:
@@ -146,10 +170,11 @@ def _may_open(text: str, at: int) -> bool:
 
 def _sentences(text: str) -> list[tuple[int, int]]:
     """Returns the sentences' spans; a border inside a quote is none."""
-    quotes = _quote_spans(text)
+    quotes = [span for span in _quotes_and_code(text) if text[span[0]] in _CLOSERS]
     spans: list[tuple[int, int]] = []
     for start, end in split_sentences(text):
-        if spans and any(first < start < last for first, last in quotes):
+        quote = _holder(quotes, start)
+        if spans and quote and quote[0] < start:
             spans[-1] = (spans[-1][0], end)
         else:
             spans.append((start, end))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
+from ..arguments import check_positive
 from ..errors import InvalidArgumentError
 from ..loaders.node import Node
+from ..loaders.packing import CountTokens
 from ..loaders.sentences import split_sentences
 from ..retrievers.hit import Hit
 
-__all__ = ["CountTokens", "Passage", "build_context"]
-
-CountTokens: TypeAlias = Callable[[Sequence[str]], list[int]]
+__all__ = ["Passage", "build_context"]
 
 COVERED_SHARE = 0.8  # a chunk with this share of its text taken already adds little but tokens
 MAX_GAP_CHARS = 4  # chunkers trim the blank line between two chunks, and "\r\n\r\n" is the longest of those
@@ -92,8 +91,7 @@ def build_context(hits: Sequence[Hit], *, token_budget: int, count_tokens: Count
     Raises:
         InvalidArgumentError: The budget is below 1, or `count_tokens` gave another number of counts than of texts.
     """
-    if isinstance(token_budget, bool) or not isinstance(token_budget, int) or token_budget < 1:
-        raise InvalidArgumentError(f"token_budget must be a whole number of at least 1, got {token_budget!r}")
+    check_positive("token_budget", token_budget)
     usable = _usable(hits)
     counts = _counted(count_tokens, [hit.node.text for hit in usable]) if usable else []
     drafts: list[_Draft] = []
@@ -169,14 +167,16 @@ def _joined(one: _Draft, other: _Draft) -> _Draft | None:
     gap = after.start - before.end
     if gap > MAX_GAP_CHARS:
         return None
-    shared = min(before.end, after.end) - after.start
-    if shared > 0 and before.text[after.start - before.start :][:shared] != after.text[:shared]:
+    first, shared = after.start - before.start, max(0, min(before.end, after.end) - after.start)
+    pairs = list(zip(before.text[first : first + shared], after.text[:shared], strict=True))
+    if any(ours != theirs and "\n" not in (ours, theirs) for ours, theirs in pairs):
         return None
+    overlap = "".join(theirs if ours == "\n" else ours for ours, theirs in pairs)  # a newline may fill a former gap
     ranked = sorted(zip(one.ranks + other.ranks, one.hits + other.hits, strict=True), key=lambda pair: pair[0])
     return _Draft(
         hits=tuple(hit for _, hit in ranked),
         ranks=tuple(rank for rank, _ in ranked),
-        text=before.text + "\n" * max(0, gap) + after.text[max(0, -gap) :],
+        text=before.text[:first] + overlap + before.text[first + shared :] + "\n" * max(0, gap) + after.text[shared:],
         start=before.start,
         end=max(before.end, after.end),
         tokens=0,

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import InvalidArgumentError
+from ..arguments import check_positive
 from ..retrievers.retriever import Encoder
 from .lexical import content_stems, numbers
 from .prompt import Message, parse_messages
 from .quotable import quotables
-from .scale import CosineScale, measure_scale
+from .scale import measure_scale
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,6 +45,9 @@ MAX_CANDIDATES = 32  # to encode: of ten passages 97.2% as with all 55 sentences
 NEIGHBOUR_WEIGHT = 0.5  # a sentence often names its subject only in the sentence before
 UNSEEN_SENTENCES = 20  # assumed beside the candidates, without a word of the question: else idf is noise for few
 SAME_WORDS = 0.8  # two sentences with this share of their stems in common, and the same numbers, say one thing
+
+QUOTE_MARKS = ("“”", "«»", "「」", "『』")  # of those that `parse_claims` reads, the ones whose ends differ
+STRAIGHT = '"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +91,14 @@ class ExtractiveGenerator:
     """
 
     def __init__(self, encoder: Encoder | None = None, *, max_sentences: int = 3) -> None:
-        if isinstance(max_sentences, bool) or not isinstance(max_sentences, int) or max_sentences < 1:
-            raise InvalidArgumentError(f"max_sentences must be a whole number of at least 1, got {max_sentences!r}")
         self._encoder = encoder
-        self._max_sentences = max_sentences
-        self._scale: CosineScale | None = None
+        self._max_sentences = check_positive("max_sentences", max_sentences)
 
     def generate(self, messages: Sequence[Message]) -> Iterator[str]:
         """Yields one line a quote, best first, as `“sentence” [n]`; or the one sentence `NOTHING_FOUND`.
 
-        Each quote is verbatim text of its passage with whitespace folded. A table's row comes as `“header”: “row” [n]`.
-        Near-duplicates are quoted once.
+        Each quote is verbatim text of its passage with whitespace folded, in quote marks that it does not hold itself.
+        A table's row comes as `“header”: “row” [n]`. Near-duplicates are quoted once.
 
         Raises:
             InvalidArgumentError: The messages were not made by `build_messages`.
@@ -143,9 +143,8 @@ class ExtractiveGenerator:
         """Returns the scaled cosines, shape (len(candidates),), or None where there is no encoder that can judge."""
         if self._encoder is None:
             return None
-        if self._scale is None:
-            self._scale = measure_scale(self._encoder, questions=True)
-        if not self._scale.meaningful:
+        scale = measure_scale(self._encoder, questions=True)
+        if not scale.meaningful:
             return None
         asked = self._encoder.encode_queries([question])[0]
         alone = self._encoder.encode_documents([candidate.meant for candidate in candidates])
@@ -156,7 +155,7 @@ class ExtractiveGenerator:
                 blended[index + 1] += NEIGHBOUR_WEIGHT * alone[index]
         norms = np.linalg.norm(blended, axis=1)
         blended_cosines = (blended @ asked) / np.where(norms > 0, norms, 1)
-        return self._scale.scaled((alone @ asked + blended_cosines) / 2)
+        return scale.scaled((alone @ asked + blended_cosines) / 2)
 
 
 def _candidates(number: int, text: str) -> list[_Candidate]:
@@ -209,10 +208,11 @@ def _says_the_same(one: _Candidate, other: _Candidate) -> bool:
 
 
 def _quoted(sentence: str) -> str:
-    """Returns the sentence in quote marks that its own marks can't close early."""
-    depth = 0
-    for char in sentence:
-        depth += (char == "“") - (char == "”")
-        if depth < 0:
-            break
-    return f"“{sentence}”" if depth == 0 else f"«{sentence}»"
+    """Returns the sentence in quote marks that its own marks can't close early.
+
+    One that holds some of every pair (a grammar of quote marks) has its own curly ones written straight.
+    """
+    for pair in QUOTE_MARKS:
+        if not any(mark in sentence for mark in pair):
+            return f"{pair[0]}{sentence}{pair[1]}"
+    return f"“{sentence.replace('“', STRAIGHT).replace('”', STRAIGHT)}”"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
+from ..arguments import check_positive
 from ..errors import InvalidArgumentError
 from .prompt import Message
 
@@ -28,14 +29,12 @@ class ScriptedGenerator:
         piece_chars: Length of a streamed piece in characters, at least 1. Small, so that markers and quotes are torn.
 
     Raises:
-        InvalidArgumentError: `piece_chars` is below 1.
+        InvalidArgumentError: `piece_chars` is no whole number of at least 1.
     """
 
     def __init__(self, replies: Sequence[str], *, piece_chars: int = 3) -> None:
-        if piece_chars < 1:
-            raise InvalidArgumentError(f"piece_chars must be at least 1, got {piece_chars}")
         self._replies = tuple(replies)
-        self._piece_chars = piece_chars
+        self._piece_chars = check_positive("piece_chars", piece_chars)
         self.calls: list[list[Message]] = []
 
     def generate(self, messages: Sequence[Message]) -> Iterator[str]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from decimal import Decimal
+import unicodedata
 
 import Stemmer
 
-__all__ = ["STOPWORDS", "capitalised", "content_stems", "numbers", "stem"]
+__all__ = ["STOPWORDS", "capitalised", "content_stems", "numbers", "split_words", "stems"]
 
 # Words that say nothing about the topic. Small on purpose: a word too many here hides evidence.
 _STOPWORDS = """
@@ -29,7 +28,9 @@ _NUMBER = re.compile(
     r"(?P<sign>(?<![\w)\]])[-−])?(?P<value>\d+(?:[.,]\d+)*)(?P<part>[½¼¾])?\s?(?P<percent>%|per ?cent\b)?"
 )
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
-_VULGAR = {"½": Decimal("0.5"), "¼": Decimal("0.25"), "¾": Decimal("0.75")}
+_VULGAR = {"½": "5", "¼": "25", "¾": "75"}  # digits behind the point
+_BEFORE_A_WORD = frozenset(" \t\n*_`'\"“”‘’«»„([{-–—•#|")
+_STOPS = frozenset(".:!?…;")
 _UNITS = """
 zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen
 eighteen nineteen
@@ -41,18 +42,22 @@ _WORD_VALUES = {word: value for value, word in enumerate(_UNITS.split())} | {
 _stemmer = Stemmer.Stemmer("english")
 
 
-def stem(words: Sequence[str]) -> list[str]:
-    """Returns the English stem of each word, case folded.
+def split_words(text: str) -> list[str]:
+    """Returns the words of a text, runs of letters and digits, as they are written."""
+    return _WORD.findall(text)
+
+
+def stems(text: str) -> list[str]:
+    """Returns the English stem of each word, case folded, in order, repeats kept.
 
     Source: the Snowball "english" stemmer (Porter, 2001), through PyStemmer.
     """
-    stems: list[str] = _stemmer.stemWords([word.casefold() for word in words])
-    return stems
+    return _stemmed([word.casefold() for word in split_words(text)])
 
 
 def content_stems(text: str) -> list[str]:
     """Returns the stems of the words that are no stopwords, in order, repeats kept."""
-    return stem([word for word in _WORD.findall(text) if word.casefold() not in STOPWORDS])
+    return _stemmed([folded for word in split_words(text) if (folded := word.casefold()) not in STOPWORDS])
 
 
 def numbers(text: str, *, words: bool = False) -> set[str]:
@@ -67,9 +72,8 @@ def numbers(text: str, *, words: bool = False) -> set[str]:
     """
     found: set[str] = set()
     for match in _NUMBER.finditer(text):
-        for value in _values(match["value"]):
-            total = value + _VULGAR.get(match["part"] or "", Decimal(0))
-            plain = f"{'-' if match['sign'] and total else ''}{total.normalize():f}"
+        for value in _values(match["value"], match["part"] or ""):
+            plain = f"-{value}" if match["sign"] and value != "0" else value
             found.add(f"{plain}%" if match["percent"] else plain)
             if words and match["percent"]:
                 found.add(plain)
@@ -85,22 +89,45 @@ def capitalised(text: str) -> list[tuple[str, bool]]:
     for match in _NAME.finditer(text):
         word = match[0].removesuffix(".")
         if word[0].isupper() and word.casefold() not in STOPWORDS:
-            before = text[: match.start()].rstrip(" \t\n*_`'\"“”‘’«»„([{-–—•#|")
-            found.append((word, not before or before[-1] in ".:!?…;"))
+            end = match.start()
+            while end and text[end - 1] in _BEFORE_A_WORD:
+                end -= 1
+            found.append((word, not end or text[end - 1] in _STOPS))
     return found
 
 
-def _values(value: str) -> Iterable[Decimal]:
-    """Returns one number, or several where the separators fit no single one ("1.2.3", "1,2,3")."""
+def _stemmed(folded: list[str]) -> list[str]:
+    found: list[str] = _stemmer.stemWords(folded)
+    return found
+
+
+def _values(value: str, part: str) -> list[str]:
+    """Returns one number, or several where the separators fit no single one ("1.2.3", "1,2,3").
+
+    As text: a serial number may have more digits than any arithmetic keeps.
+    """
     if _GROUPED.fullmatch(value):
-        return [Decimal(value.replace(",", ""))]
-    parts = re.split("[.,]", value)
-    return [Decimal(value.replace(",", "."))] if len(parts) <= 2 else [Decimal(part) for part in parts]
+        pieces = [value.replace(",", "")]
+    else:
+        pieces = re.split("[.,]", value)
+        pieces = [".".join(pieces)] if len(pieces) <= 2 else pieces
+    if part and len(pieces) == 1 and "." not in pieces[0]:
+        pieces = [f"{pieces[0]}.{_VULGAR[part]}"]
+    return [_stripped(piece) for piece in pieces]
+
+
+def _stripped(number: str) -> str:
+    """Returns a number in ASCII digits without the zeros that say nothing."""
+    if not number.isascii():
+        number = "".join(char if char == "." else str(unicodedata.decimal(char)) for char in number)
+    whole, _, fraction = number.partition(".")
+    whole, fraction = whole.lstrip("0") or "0", fraction.rstrip("0")
+    return f"{whole}.{fraction}" if fraction else whole
 
 
 def _worded(text: str) -> set[str]:
     found: set[str] = set()
-    lowered = [word.casefold() for word in _WORD.findall(text)]
+    lowered = [word.casefold() for word in split_words(text)]
     for word, following in zip(lowered, [*lowered[1:], ""], strict=False):
         value = _WORD_VALUES.get(word)
         if value is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,15 +11,16 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from ..errors import InvalidArgumentError
+from ..errors import IndexCorruptError, InvalidArgumentError
 from ..loaders.chunking import CountTokens, default_count_tokens
 from ..loaders.files import walk
 from ..rerankers import Reranker
 from ..retrievers.hit import Hit, check_top_k
 from ..retrievers.hybrid import HybridRetriever
-from ..retrievers.indexed import is_indexed
 from ..retrievers.retriever import Encoder, Retriever, Where
 from ..retrievers.store import Index, IndexConfig, StoredDocument, Writer
+from ..retrievers.store.lock import writer_pid
+from ..retrievers.store.verify import Problem, find_problems
 from .answer import Answer
 from .answering import AnswerStream
 from .context import build_context
@@ -32,6 +34,8 @@ from .sources import Source, add_documents, add_files, split_sources
 from .status import IndexStatus, VerifyReport, read_status, repair_index
 
 __all__ = ["DEFAULT_INDEX", "RAG", "OnProgress"]
+
+logger = logging.getLogger(__name__)
 
 OnProgress: TypeAlias = Callable[[Progress], None]
 
@@ -60,19 +64,19 @@ class RAG:
         self,
         path: str | Path = DEFAULT_INDEX,
         *,
-        retrievers: Sequence[RetrieverChoice] | None = None,
+        retrievers: str | Sequence[RetrieverChoice] | None = None,
         reranker: Reranker | None = None,
         generator: Generator | None = None,
         chunk_size: int | None = None,
         chunk_overlap: int | None = None,
     ) -> None:
         self.index = Index(path)
-        self._chosen = retrievers
+        self._chosen = [retrievers] if isinstance(retrievers, str) else retrievers
         self._reranker = reranker
         self._generator = generator
         self._chunk_size = chunk_size
         self._chunk_overlap = chunk_overlap
-        self._resolved: list[Retriever] | None = None
+        self._resolved: tuple[IndexConfig | None, list[Retriever]] | None = None
         self._lock = threading.RLock()
 
     def add(self, sources: Source | Iterable[Source], *, on_progress: OnProgress | None = None) -> AddReport:
@@ -130,14 +134,14 @@ class RAG:
         Raises:
             IndexCorruptError: The catalog itself can't be read.
         """
-        with self.index.read() as snapshot:
-            problems = tuple(snapshot.problems())
+        problems = self._problems()
         if not repair or not problems:
             return VerifyReport(problems, problems)
         with self.index.write() as writer, self.index.read() as snapshot:
-            repair_index(writer, snapshot, problems, indexed(self._retrievers(writer.config())))
+            found = tuple(find_problems(snapshot))  # again, now that nobody else can change anything
+            repair_index(writer, snapshot, found, indexed(self._retrievers(writer.config())))
         with self.index.read() as snapshot:
-            return VerifyReport(problems, tuple(snapshot.problems()))
+            return VerifyReport(found, tuple(find_problems(snapshot)))
 
     def retrieve(self, query: str, top_k: int = 10, where: Where | None = None) -> list[Hit]:
         """Returns the best hits for a query, best first, ties by node id.
@@ -155,12 +159,14 @@ class RAG:
             IndexNotFoundError: There is no index yet.
         """
         check_top_k(top_k)
-        with self.index.read():
-            retriever = self._retriever()
-            if self._reranker is None:
-                return retriever.retrieve(query, top_k, where)
-            candidates = retriever.retrieve(query, max(top_k, RERANK_DEPTH), where)
-        return self._reranker.rerank(query, candidates, top_k)
+        asked = _readable(query)
+        depth = top_k if self._reranker is None else max(top_k, RERANK_DEPTH)
+        try:
+            candidates = self._candidates(asked, depth, where)
+        except IndexCorruptError:
+            logger.info("reading again: a writer may have replaced a file after it was looked up")
+            candidates = self._candidates(asked, depth, where)
+        return candidates if self._reranker is None else self._reranker.rerank(asked, candidates, top_k)
 
     def ask(self, question: str, *, top_k: int = 10, where: Where | None = None) -> Answer:
         """Returns the answer to a question, with checked citations.
@@ -174,6 +180,7 @@ class RAG:
 
     def stream(self, question: str, *, top_k: int = 10, where: Where | None = None) -> AnswerStream:
         """Returns an iterator over the answer's text as it is written; its `finish()` gives the citations."""
+        question = _readable(question)
         hits = self.retrieve(question, top_k, where)
         passages = build_context(hits, token_budget=CONTEXT_TOKENS, count_tokens=self._count_tokens())
         encoder = self._encoder()
@@ -201,6 +208,9 @@ class RAG:
     def close(self) -> None:
         """Closes the index's files; the next call opens them again."""
         self.index.close()
+
+    def __repr__(self) -> str:
+        return f"RAG({str(self.index.folder)!r})"
 
     def __enter__(self) -> RAG:
         return self
@@ -233,44 +243,66 @@ class RAG:
     def _settle_config(self, writer: Writer, retrievers: Sequence[Retriever]) -> IndexConfig:
         """Returns how the index is made: as remembered, checked against what is asked for, or now for a new one."""
         config = writer.config()
-        if config is None:
-            config = make_config(retrievers, self._chunk_size, self._chunk_overlap)
-            make_chunker(retrievers, config)
-            writer.set_config(config)
+        if config is not None:
+            check_chunking(config, self._chunk_size, self._chunk_overlap)
             return config
-        check_chunking(config, self._chunk_size, self._chunk_overlap)
+        config = make_config(retrievers, self._chunk_size, self._chunk_overlap)
+        make_chunker(retrievers, config)
+        writer.set_config(config)
+        with self._lock:
+            self._resolved = config, list(retrievers)
         return config
 
+    def _problems(self) -> tuple[Problem, ...]:
+        """Returns what is wrong at a second look too: a writer may replace a file while it is read."""
+        with self.index.read() as snapshot:
+            problems = find_problems(snapshot)
+        if not problems:
+            return ()
+        with self.index.read() as snapshot:
+            again = {(it.file, it.reason) for it in find_problems(snapshot)}
+        behind = writer_pid(self.index.folder) is not None  # a writer refreshes at its end
+        return tuple(it for it in problems if (it.file, it.reason) in again and not (behind and it.cure == "refresh"))
+
+    def _candidates(self, query: str, depth: int, where: Where | None) -> list[Hit]:
+        with self.index.read() as snapshot:
+            retrievers = self._retrievers(snapshot.config())
+            retriever = retrievers[0] if len(retrievers) == 1 else HybridRetriever(retrievers)
+            return retriever.retrieve(query, depth, where)
+
     def _retrievers(self, config: IndexConfig | None) -> list[Retriever]:
+        """Returns the retrievers for an index that was made so; chosen anew when it is another than the last time."""
         with self._lock:
-            if self._resolved is None:
-                resolved = choose_retrievers(self._chosen, config)
-                for retriever in indexed(resolved):
+            if self._resolved is None or self._resolved[0] != config:
+                chosen = choose_retrievers(self._chosen, config)
+                for retriever in indexed(chosen):
                     retriever.attach(self.index)
-                self._resolved = resolved
-            return self._resolved
+                self._resolved = config, chosen
+            return self._resolved[1]
 
     @property
     def retrievers(self) -> list[Retriever]:
-        """The retrievers that search, in the order of their fusion; opens the index where it exists."""
-        if self._resolved is None and self.index.exists():
-            with self.index.read() as snapshot:
-                return self._retrievers(snapshot.config())
-        return self._retrievers(None) if self._resolved is None else self._resolved
-
-    def _retriever(self) -> Retriever:
-        """Returns the one retriever, or the fusion of several."""
+        """The retrievers that search, in the order of their fusion."""
+        if not self.index.exists():
+            return self._retrievers(None)
         with self.index.read() as snapshot:
-            retrievers = self._retrievers(snapshot.config())
-        return retrievers[0] if len(retrievers) == 1 else HybridRetriever(retrievers)
+            return self._retrievers(snapshot.config())
 
     def _encoder(self) -> Encoder | None:
         """Returns the first encoder of text, which also judges how near an answer is to its passage."""
-        for retriever in self._resolved or ():
-            if is_indexed(retriever) and retriever.encoder is not None:
-                return retriever.encoder
-        return None
+        return next((it.encoder for it in indexed(self.retrievers) if it.encoder is not None), None)
 
     def _count_tokens(self) -> CountTokens:
         encoder = self._encoder()
         return default_count_tokens if encoder is None else encoder.count_tokens
+
+
+def _readable(query: object) -> str:
+    """Returns the query without lone surrogates, which no tokenizer reads.
+
+    Raises:
+        InvalidArgumentError: It is no text.
+    """
+    if not isinstance(query, str):
+        raise InvalidArgumentError(f"a query must be a text, got {query!r:.80} ({type(query).__name__})")
+    return query.encode("utf-8", "replace").decode()

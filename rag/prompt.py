@@ -31,7 +31,9 @@ INVISIBLE = re.compile(
 )
 
 # What text must not be able to write: our fences, and the turn marks that local servers read in plain text.
-_FENCE = re.compile(r"<(?=(?i:\s*[/\\]?\s*(?:passage|question)|[|｜]|/?s>|(?:start|end)_of_turn>))|&(?=(?:amp;)*lt;)")
+_FENCE = re.compile(
+    r"<(?=(?i:\s*+(?:[/\\]\s*+)?(?:passage|question)|[|｜]|/?s>|(?:start|end)_of_turn>))|&(?=(?:amp;)*lt;)"
+)
 _ESCAPED = re.compile(r"&(?:lt;|amp;(?=(?:amp;)*lt;))")
 _PASSAGE = re.compile(r'<passage n="(\d+)"[^<>]*>\n(.*?)\n</passage>\n\n', re.DOTALL)
 _QUESTION = re.compile(r"<question>\n(.*)\n</question>", re.DOTALL)

@@ -21,7 +21,8 @@ class AddReport:
         removed: Documents that were taken out.
         nodes: Nodes written in this run.
         failed: Files that could not be read; what the index held of them before stays, marked stale.
-        skipped: Files that nobody claimed to read, and parts of files that hold no text.
+        skipped: Files and folders that nobody claims to read.
+        warnings: What could not be read of a document that is in the index, or had to be guessed: (source, words).
     """
 
     added: int = 0
@@ -31,9 +32,30 @@ class AddReport:
     nodes: int = 0
     failed: tuple[LoadFailure, ...] = ()
     skipped: tuple[SkippedFile, ...] = ()
+    warnings: tuple[tuple[str, str], ...] = ()
+
+    def summary(self) -> str:
+        """Returns the counts in words, such as "2 added, 1 unchanged (14 nodes written)"."""
+        counts = {
+            "added": self.added,
+            "updated": self.updated,
+            "unchanged": self.unchanged,
+            "removed": self.removed,
+            "failed": len(self.failed),
+        }
+        done = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing to do"
+        return f"{done} ({self.nodes} nodes written)" if self.nodes else done
+
+    def _repr_markdown_(self) -> str:
+        """Shows the outcome in a notebook."""
+        failed = [f"- failed `{it.source}`: {it.reason}" for it in self.failed]
+        skipped = [f"- skipped `{it.source}`: {it.reason}" for it in self.skipped]
+        warnings = [f"- `{source}`: {words}" for source, words in self.warnings]
+        return "\n".join([self.summary(), "", *failed, *skipped, *warnings]).strip()
 
     def as_dict(self) -> dict[str, object]:
-        """Returns the report as plain JSON values."""
+        """Returns the report as plain JSON values; parts of files that were not read stand with what was skipped."""
+        left_out = [*((it.source, it.reason) for it in self.skipped), *self.warnings]
         return {
             "added": self.added,
             "updated": self.updated,
@@ -41,5 +63,5 @@ class AddReport:
             "removed": self.removed,
             "nodes": self.nodes,
             "failed": [{"source": it.source, "error": it.error, "reason": it.reason} for it in self.failed],
-            "skipped": [{"source": it.source, "reason": it.reason} for it in self.skipped],
+            "skipped": [{"source": source, "reason": reason} for source, reason in left_out],
         }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -72,6 +74,9 @@ _PROBES = (
 )
 MIN_SPREAD = 0.4  # of what the background leaves free: MiniLM-L6 has 0.61, hashed word counts 0.33 to 0.37
 
+_scales: WeakKeyDictionary[Encoder, dict[bool, CosineScale]] = WeakKeyDictionary()  # by `questions`
+_scales_lock = Lock()
+
 
 @dataclass(frozen=True, slots=True)
 class CosineScale:
@@ -105,7 +110,9 @@ class CosineScale:
 
 
 def measure_scale(encoder: Encoder, *, questions: bool) -> CosineScale:
-    """Returns the encoder's scale; costs the encoding of 24 short texts.
+    """Returns the encoder's scale; the first call for an encoder costs the encoding of 24 short texts.
+
+    It is remembered as long as the encoder lives. One that can't be hashed or weakly referenced is measured each time.
 
     The scale takes out what differs most between models, an offset and a factor: many models give unrelated texts 0.4
     to 0.7. A model whose cosines are another's plus a constant share gets exactly the other's scaled values.
@@ -117,6 +124,17 @@ def measure_scale(encoder: Encoder, *, questions: bool) -> CosineScale:
     Raises:
         InvalidArgumentError: The encoder gave a vector that is not finite.
     """
+    try:
+        with _scales_lock:
+            known = _scales.setdefault(encoder, {})
+    except TypeError:
+        known = {}
+    if questions not in known:  # two threads may both measure: the results are the same
+        known[questions] = _measured(encoder, questions)
+    return known[questions]
+
+
+def _measured(encoder: Encoder, questions: bool) -> CosineScale:
     asked, said, again = (list(texts) for texts in zip(*_PROBES, strict=True))
     left = encoder.encode_queries(asked) if questions else encoder.encode_documents(again)
     cosines = left @ encoder.encode_documents(said).T

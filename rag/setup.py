@@ -17,6 +17,9 @@ __all__ = ["RetrieverChoice", "check_chunking", "choose_retrievers", "indexed", 
 RetrieverChoice: TypeAlias = str | Retriever
 
 
+MAX_CHUNK_SIZE = 512  # by default, for encoders that read more: a passage stays short enough to be cited and read
+
+
 def choose_retrievers(chosen: Sequence[RetrieverChoice] | None, config: IndexConfig | None) -> list[Retriever]:
     """Returns the retrievers of an index.
 
@@ -30,6 +33,8 @@ def choose_retrievers(chosen: Sequence[RetrieverChoice] | None, config: IndexCon
     """
     if chosen is not None and not chosen:
         raise InvalidArgumentError("retrievers must name at least one retriever, got none")
+    if chosen is not None:
+        _refuse_repeats(chosen)
     if config is None:
         return [open_retriever(it) if isinstance(it, str) else it for it in chosen or DEFAULT_RETRIEVERS]
     if chosen is None:
@@ -66,10 +71,12 @@ def check_chunking(config: IndexConfig, chunk_size: int | None, chunk_overlap: i
 def make_config(retrievers: Sequence[Retriever], chunk_size: int | None, chunk_overlap: int | None) -> IndexConfig:
     """Returns the configuration of a new index.
 
-    A chunk is as long as the encoder with the shortest limit reads whole, if the caller says nothing else.
+    If the caller says nothing else, a chunk is as long as the encoder with the shortest limit reads whole, but at most
+    512 tokens.
     """
     encoders = [it.encoder for it in indexed(retrievers) if it.encoder is not None]
-    size = chunk_size if chunk_size is not None else min([it.max_tokens for it in encoders], default=DEFAULT_CHUNK_SIZE)
+    whole = min([it.max_tokens for it in encoders], default=DEFAULT_CHUNK_SIZE)
+    size = chunk_size if chunk_size is not None else min(whole, MAX_CHUNK_SIZE)
     overlap = chunk_overlap if chunk_overlap is not None else min(DEFAULT_CHUNK_OVERLAP, size // 2)
     return IndexConfig(
         retrievers=tuple(
@@ -92,10 +99,21 @@ def indexed(retrievers: Sequence[Retriever]) -> list[IndexedRetriever]:
     return [it for it in retrievers if is_indexed(it)]
 
 
+def _refuse_repeats(chosen: Sequence[RetrieverChoice]) -> None:
+    names = _names(chosen)
+    if len(set(names)) != len(names):
+        raise InvalidArgumentError(f"each retriever can be named once, got {', '.join(names)}")
+
+
+def _names(chosen: Sequence[RetrieverChoice]) -> list[str]:
+    """Returns the names of those retrievers that an index remembers."""
+    named = [it for it in chosen if isinstance(it, str)]
+    return named + [it.name for it in indexed([it for it in chosen if not isinstance(it, str)])]
+
+
 def _check_names(chosen: Sequence[RetrieverChoice], config: IndexConfig) -> None:
     made = [it.name for it in config.retrievers]
-    asked = [it for it in chosen if isinstance(it, str)]
-    asked += [it.name for it in indexed([it for it in chosen if not isinstance(it, str)])]
+    asked = _names(chosen)
     if sorted(asked) != sorted(made):
         raise IndexConfigError(
             f"the index was made with the retrievers {', '.join(made)}, and not "

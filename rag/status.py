@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,8 +12,9 @@ from ..loaders.indexed_text import indexed_text
 from ..retrievers.indexed import IndexedRetriever
 from ..retrievers.retriever import Encoder
 from ..retrievers.store import Snapshot, Writer, hash_text
+from ..retrievers.store.lock import writer_pid
 from ..retrievers.store.verify import Problem
-from .ingest import ENCODE_BATCH, encode_missing
+from .ingest import ENCODE_BATCH, check_spaces, encode_missing, encoders_of
 
 __all__ = ["IndexStatus", "VerifyReport", "read_status", "repair_index"]
 
@@ -32,6 +35,7 @@ class IndexStatus:
         retrievers: The retrievers, each with its settings.
         chunk_size: Tokens of a chunk at most.
         chunk_overlap: Tokens that neighbouring chunks share at most.
+        writer: Process id of who is writing to it just now, None for nobody.
         bytes: Size of the index on disk.
         sources: Every source.
     """
@@ -47,6 +51,7 @@ class IndexStatus:
     retrievers: dict[str, dict[str, str]]
     chunk_size: int
     chunk_overlap: int
+    writer: int | None
     bytes: int
     sources: tuple[str, ...]
 
@@ -92,9 +97,20 @@ def read_status(folder: Path, snapshot: Snapshot) -> IndexStatus:
         retrievers={it.name: dict(it.settings) for it in config.retrievers} if config else {},
         chunk_size=config.chunk_size if config else 0,
         chunk_overlap=config.chunk_overlap if config else 0,
-        bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        writer=writer_pid(folder),
+        bytes=_size(folder),
         sources=tuple(document.source for document in documents),
     )
+
+
+def _size(folder: Path) -> int:
+    """Returns the bytes of the files in a folder; those that a writer removes meanwhile do not count."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += os.stat(os.path.join(parent, name)).st_size
+    return total
 
 
 def repair_index(
@@ -107,12 +123,16 @@ def repair_index(
         snapshot: The index before the repair.
         problems: What `find_problems` found.
         retrievers: Whose encoders encode, and who refresh.
+
+    Raises:
+        EncoderMismatchError: An encoder is not the one that the index's vectors were made with.
     """
+    check_spaces(writer, retrievers)
     for problem in problems:
         if problem.segment_id is not None:
             writer.forget_segment(problem.segment_id)
     if any(problem.cure == "encode" for problem in problems):
-        encoders = [it.encoder for it in retrievers if it.encoder is not None]
+        encoders = encoders_of(retrievers)
         texts: dict[bytes, str] = {}
         for node in snapshot.chunks():
             texts[hash_text(indexed_text(node))] = indexed_text(node)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from .hit import Hit, check_top_k
 from .indexed import hits_at, opened
 from .models import DEFAULT_BI_ENCODER, load_bi_encoder
 from .retriever import Encoder, VectorSpace, Where
-from .store import Index, Snapshot, Writer
+from .store import Index, SegmentRows, Snapshot, Writer
 from .top import top_positions
 
 __all__ = ["RETRIEVER", "BiEncoderRetriever", "check_space"]
@@ -82,21 +82,15 @@ class BiEncoderRetriever:
             if not query.strip() or not len(snapshot.chunk_ids()):
                 return []
             self._check_space(snapshot)
-            scores = self._scores(snapshot, self.encoder.encode_queries([query])[0])
+            # Segments are opened before the model is loaded, which takes seconds: a writer may replace them meanwhile.
+            segments = snapshot.cached(self.name, lambda: snapshot.vectors(self.encoder.space))
+            scores = _cosines(segments, self.encoder.encode_queries([query])[0], len(snapshot.chunk_ids()))
             positions = top_positions(scores, top_k, allowed)
             return hits_at(snapshot, self.name, positions.tolist(), scores[positions].tolist())
 
     def refresh(self, writer: Writer) -> None:
         """Merges vector segments where that pays; exact search needs nothing else."""
         writer.merge_segments()
-
-    def _scores(self, snapshot: Snapshot, query: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Returns the cosine of every chunk, float32, in the order of `chunk_ids`."""
-        segments = snapshot.cached(self.name, lambda: snapshot.vectors(self.encoder.space))
-        scores = np.empty(len(snapshot.chunk_ids()), np.float32)
-        for vectors, rows, positions in segments:
-            scores[positions] = (vectors @ query)[rows]
-        return scores
 
     def _check_space(self, snapshot: Snapshot) -> None:
         if self._checked:
@@ -106,6 +100,14 @@ class BiEncoderRetriever:
             if retriever.name == self.name and retriever.space is not None:
                 check_space(self.encoder, retriever.space)
         self._checked = True
+
+
+def _cosines(segments: Sequence[SegmentRows], query: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """Returns the cosine of every chunk, float32, shape (count,), in the order of `chunk_ids`."""
+    scores = np.empty(count, np.float32)
+    for vectors, rows, positions in segments:
+        scores[positions] = (vectors @ query)[rows]
+    return np.clip(scores, -1, 1, out=scores)  # rounding gives 1.0000001; NaN stays NaN, and is refused
 
 
 def check_space(encoder: Encoder, space: VectorSpace) -> None:

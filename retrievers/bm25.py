@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
     import bm25s
 
 __all__ = ["RETRIEVER", "BM25Retriever"]
+
+logger = logging.getLogger(__name__)
+
+# np.load parses headers as Python, which Python 3.11 can't do in two threads at a time (SystemError).
+LOADING = threading.Lock()
 
 K1 = 1.5  # term saturation and length normalisation: bm25s' defaults, in the middle of the ranges that the source gives
 B = 0.75
@@ -94,9 +101,13 @@ class BM25Retriever:
         import bm25s
 
         folder = snapshot.derived(self.name)
-        if folder is None or not any(folder.iterdir()):
-            return self._build(snapshot)
-        return bm25s.BM25.load(folder, mmap=True, show_progress=False)
+        try:
+            if folder is not None and any(folder.iterdir()):
+                with LOADING:
+                    return bm25s.BM25.load(folder, mmap=True, show_progress=False)
+        except FileNotFoundError:
+            logger.info("'%s' was replaced while it was opened", folder)
+        return self._build(snapshot)
 
     def _build(self, snapshot: Snapshot) -> bm25s.BM25 | None:
         """Returns an index of terms over all chunks in the order of their ids, None where there is no term at all."""

@@ -29,7 +29,8 @@ def cure_langchain() -> bool:
     Symptom: `import ragatouille` fails with "No module named 'langchain.retrievers'". Cause: langchain 1.x moved its
     retrievers to langchain-classic, and ragatouille 0.0.9.post2 still imports them from the old place.
 
-    Cure: the old module names lead to the ones in langchain-classic. Calling it again does nothing.
+    Cure: the old module names lead to the ones in langchain-classic, all of them or none. Calling it again does
+    nothing.
 
     Raises:
         MissingExtraError: langchain-classic is not installed.
@@ -40,8 +41,8 @@ def cure_langchain() -> bool:
             return False
         if importlib.util.find_spec(f"langchain.{moved[0]}") is not None:
             return False
-        for name in moved:
-            sys.modules[f"langchain.{name}"] = require(f"langchain_classic.{name}", extra="colbert")
+        found = {f"langchain.{name}": require(f"langchain_classic.{name}", extra="colbert") for name in moved}
+        sys.modules.update(found)
         return True
 
 

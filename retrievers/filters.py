@@ -25,7 +25,7 @@ from ..errors import FilterError
 from ..loaders.node import Node
 from .retriever import Where
 
-__all__ = ["MAX_DEPTH", "MAX_OPERANDS", "filter_nodes", "to_sql", "validate_where"]
+__all__ = ["MAX_DEPTH", "MAX_OPERANDS", "filter_nodes", "to_sql"]
 
 MAX_DEPTH = 32  # of $and and $or: far above what a person writes, far below the limits of SQLite's parser
 MAX_OPERANDS = 1_000  # values compared with: a longer list of allowed ids is a join, not a filter
@@ -61,19 +61,6 @@ class _Any:
     parts: tuple[_All | _Any | _Test, ...]
 
 
-def validate_where(where: Where) -> None:
-    """Raises unless the filter is well formed.
-
-    Args:
-        where: The filter; the empty mapping lets every node through.
-
-    Raises:
-        FilterError: An unknown operator, an operand of the wrong type, an empty `$and` or `$or`, more than 32
-            levels or 1,000 operands; the message names the part and the operators there are.
-    """
-    _parse(where)
-
-
 def to_sql(where: Where) -> Fragment:
     """Returns the filter as a boolean SQL expression, never NULL, and the values bound to its question marks.
 
@@ -84,7 +71,8 @@ def to_sql(where: Where) -> Fragment:
         where: The filter; the empty mapping gives an expression that is always true.
 
     Raises:
-        FilterError: The filter is not well formed; see `validate_where`.
+        FilterError: An unknown operator, an operand of the wrong type, an empty `$and` or `$or`, more than 32
+            levels or 1,000 operands; the message names the part and the operators there are.
     """
     return _expression(_parse(where))
 
@@ -97,7 +85,7 @@ def filter_nodes(nodes: Sequence[Node], where: Where | None) -> list[Node]:
         where: The filter, None for all.
 
     Raises:
-        FilterError: The filter is not well formed; see `validate_where`.
+        FilterError: The filter is not well formed; see `to_sql`.
     """
     if where is None:
         return list(nodes)

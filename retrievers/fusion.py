@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ..arguments import check_positive
 from ..errors import InvalidArgumentError
 from .hit import Hit, TrailStep, check_top_k, ranked
 
@@ -66,8 +67,7 @@ def check_fusion(count: int, weights: Sequence[float] | None, rrf_k: int) -> lis
     Raises:
         InvalidArgumentError: rrf_k is below 1, or the weights are not one positive, finite number a ranking.
     """
-    if isinstance(rrf_k, bool) or not isinstance(rrf_k, int) or rrf_k < 1:
-        raise InvalidArgumentError(f"rrf_k must be a whole number of at least 1, got {rrf_k!r}")
+    check_positive("rrf_k", rrf_k)
     if weights is None:
         return [1.0] * count
     if len(weights) != count:

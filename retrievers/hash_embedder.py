@@ -10,7 +10,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InvalidArgumentError
+from ..arguments import check_positive
 from .retriever import VectorSpace
 
 __all__ = ["HashEmbedder"]
@@ -37,9 +37,7 @@ class HashEmbedder:
     """
 
     def __init__(self, dim: int = 64) -> None:
-        if isinstance(dim, bool) or not isinstance(dim, int) or dim < 1:
-            raise InvalidArgumentError(f"dim must be a whole number of at least 1, got {dim!r}")
-        self._dim = dim
+        self._dim = check_positive("dim", dim)
 
     @property
     def space(self) -> VectorSpace:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ..arguments import check_positive
 from ..errors import InvalidArgumentError
 from ..loaders.node import Node
 
@@ -42,9 +43,7 @@ def check_top_k(top_k: int) -> int:
     Raises:
         InvalidArgumentError: It is no whole number of at least 1.
     """
-    if isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1:
-        raise InvalidArgumentError(f"top_k must be a whole number of at least 1, got {top_k!r}")
-    return top_k
+    return check_positive("top_k", top_k)
 
 
 def ranked(stage: str, hits: Iterable[Hit], *, top_k: int | None = None) -> list[Hit]:

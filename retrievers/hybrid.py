@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..arguments import check_positive
 from ..errors import InvalidArgumentError
 from .fusion import DEFAULT_RRF_K, check_fusion, reciprocal_rank_fusion
 from .hit import Hit, check_top_k
@@ -40,12 +41,10 @@ class HybridRetriever:
     ) -> None:
         if not retrievers:
             raise InvalidArgumentError("a hybrid needs at least one retriever, got none")
-        if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
-            raise InvalidArgumentError(f"depth must be a whole number of at least 1, got {depth!r}")
         self.retrievers = list(retrievers)
         self.weights = check_fusion(len(self.retrievers), weights, rrf_k)
         self.rrf_k = rrf_k
-        self.depth = depth
+        self.depth = check_positive("depth", depth)
 
     def retrieve(self, query: str, top_k: int, where: Where | None = None) -> list[Hit]:
         """Returns the fused hits, best first.

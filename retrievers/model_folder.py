@@ -30,6 +30,7 @@ TRANSFORMER_CONFIGS = (
     "sentence_xlm-roberta_config.json",
     "sentence_xlnet_config.json",
 )
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")  # what they adapt is not in the folder
 LEGACY_POOLING = {  # the old switches and what they are called now, in the order in which their vectors are joined
     "pooling_mode_cls_token": "cls",
     "pooling_mode_max_tokens": "max",
@@ -39,6 +40,9 @@ LEGACY_POOLING = {  # the old switches and what they are called now, in the orde
     "pooling_mode_lasttoken": "lasttoken",
 }
 UNLIMITED = 10**9  # tokenizers without a limit say 10**30
+MAX_DIM = 1_000_000  # beyond any vector's length: a damaged file, and not worth the memory
+REASON_CHARS = 200
+HEADER_BYTES = 8  # of a safetensors file: the length of the JSON header behind them
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +107,17 @@ def read_layout(folder: Path) -> ModelLayout:
         folder: As sentence-transformers writes it, or with a bare transformer, which then gets mean pooling.
 
     Raises:
-        ModelNotFoundError: The folder holds no model, weights other than safetensors only, or code of its own.
+        ModelNotFoundError: The folder holds no model, weights other than safetensors only, an adapter, code of its
+            own, or settings that make no sense.
     """
+    try:
+        return _layout(folder)
+    except (OSError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as err:
+        reason = f"{type(err).__name__}: {str(err)[:REASON_CHARS]}"
+        raise ModelNotFoundError(f"the model in {str(folder)[:REASON_CHARS]} has damaged settings ({reason})") from err
+
+
+def _layout(folder: Path) -> ModelLayout:
     if not (folder / "modules.json").is_file() and not (folder / "config.json").is_file():
         raise ModelNotFoundError(f"{folder} holds no model: neither modules.json nor config.json is there")
     query, document = _read_modules(folder, "query"), _read_modules(folder, "document")
@@ -112,9 +125,13 @@ def read_layout(folder: Path) -> ModelLayout:
     prompts = settings.get("prompts") or {}
     query_prompt, document_prompt = _prompt(prompts, ("query",)), _prompt(prompts, DOCUMENT_PROMPTS)
     dim = _dimension(document, folder)
-    dim = min(dim, settings.get("truncate_dim") or dim)
+    dim = int(min(dim, settings.get("truncate_dim") or dim))
+    if not 0 < dim <= MAX_DIM:
+        raise ModelNotFoundError(f"the model in {folder} says that its vectors have {dim} dimensions")
     first = document[0].config
     max_length, lower_case = first.get("max_length"), bool(first.get("do_lower_case"))
+    if max_length is not None and max_length < 1:
+        raise ModelNotFoundError(f"the model in {folder} says that it reads {max_length} tokens")
     return ModelLayout(query, document, query_prompt, document_prompt, max_length, dim, lower_case)
 
 
@@ -168,14 +185,19 @@ def _weights(place: Path, bare_type: str, *, is_root: bool) -> tuple[Path, ...]:
         return ()
     shards = _read_object(place / "model.safetensors.index.json").get("weight_map", {})
     names = ["model.safetensors"] if (place / "model.safetensors").is_file() else sorted(set(shards.values()))
-    adapters = ["adapter_model.safetensors"] if (place / "adapter_model.safetensors").is_file() else []
-    found = [place / name for name in (*names, *adapters)] or sorted(place.glob("*.safetensors"))
+    if adapters := [name for name in ADAPTER_FILES if (place / name).is_file()]:
+        raise ModelNotFoundError(
+            f"{place} holds an adapter ({adapters[0]}) to another model: merge it and save the whole"
+        )
+    found = [place / name for name in names] or sorted(place.glob("*.safetensors"))
     pickles = sorted(path.name for pattern in ("*.bin", "*.pt") for path in place.glob(pattern))
     if missing := [path.name for path in found if not path.is_file()]:
         raise ModelNotFoundError(f"{place} is incomplete: {missing[0]} is missing")
     if not found and (pickles or bare_type == "Transformer"):
         seen = f"only {pickles[0]}, a pickle, which is never loaded: convert it" if pickles else "none"
         raise ModelNotFoundError(f"{place} needs weights as safetensors and has {seen}")
+    for path in found:
+        _header_length(path)
     return tuple(found)
 
 
@@ -221,21 +243,39 @@ def _dimension(modules: Sequence[ModelModule], folder: Path) -> int:
 
 def _table_width(weights: Path) -> int:
     """Returns the width of the largest table in a safetensors file, from its header."""
+    length = _header_length(weights)
     with weights.open("rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        file.seek(HEADER_BYTES)
+        header = json.loads(file.read(length))
     shapes = [entry["shape"] for name, entry in header.items() if name != "__metadata__"]
     return int(max(shapes, key=math.prod)[-1])
 
 
+def _header_length(weights: Path) -> int:
+    """Returns the length of a safetensors file's header, once the file is known to hold that much."""
+    with weights.open("rb") as file:
+        length = int.from_bytes(file.read(HEADER_BYTES), "little")
+    size = weights.stat().st_size
+    if size <= HEADER_BYTES or length > size - HEADER_BYTES:
+        raise ModelNotFoundError(
+            f"{weights} is no whole safetensors file, at {size:,} bytes: download it again (`git lfs pull`, if it is a "
+            "pointer of git-lfs)"
+        )
+    return length
+
+
 def _prompt(prompts: Mapping[str, str | None], names: Sequence[str]) -> str:
     """Returns the first prompt that a model sets; an empty one counts as set only when no other is."""
-    return next((prompt for name in names if (prompt := prompts.get(name))), "")
+    found = next((prompt for name in names if (prompt := prompts.get(name))), "")
+    if not isinstance(found, str):
+        raise TypeError(f"the prompt {str(found)[:40]!r} is no text")
+    return found
 
 
 def _read_json(path: Path) -> Any:  # noqa: ANN401 (what a JSON file holds)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as err:
+    except (OSError, ValueError, RecursionError) as err:
         raise ModelNotFoundError(f"{path} can't be read: {err}") from err
 
 

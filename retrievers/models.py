@@ -23,8 +23,10 @@ DEFAULT_ORGANIZATION = "sentence-transformers"  # of a name without one, as sent
 BUNDLED_SHA256 = (
     "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # of model.safetensors, the original's
 )
-HASH_EMBEDDER = re.compile(r"hash-embedder-(\d+)")  # the name under which an index remembers a `HashEmbedder`
-HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+HASH_EMBEDDER = re.compile(r"hash-embedder-(\d{1,6})")  # the name under which an index remembers a `HashEmbedder`
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
+SHOWN_CHARS = 200
+MAX_HUB_NAME = 96  # characters, by the hub's own rule; a file system takes 255 in one part of a path
 
 
 def load_bi_encoder(
@@ -65,13 +67,13 @@ def find_model(model: str, *, offline: bool = False) -> ModelFolder:
     """
     if not isinstance(model, str) or not model.strip():
         raise InvalidArgumentError(f"a model's name or folder must be a string with content, got {model!r}")
-    path = Path(model).expanduser()
-    if path.is_dir():
+    path = _folder(model)
+    if path is not None:
         return _checked(model, path, "local folder")
     tried = ["local folder: there is none of this name"]
-    if not HUB_NAME.fullmatch(model):
-        raise _not_found(model, tried)
     repository = model if "/" in model else f"{DEFAULT_ORGANIZATION}/{model}"
+    if not HUB_NAME.fullmatch(model) or len(repository) > MAX_HUB_NAME:
+        raise _not_found(model, tried)
     places: list[tuple[Place, Callable[[], Path]]] = [
         ("local cache", lambda: _cached(repository)),
         ("bundled", lambda: _bundled(repository)),
@@ -85,6 +87,15 @@ def find_model(model: str, *, offline: bool = False) -> ModelFolder:
     raise _not_found(model, tried)
 
 
+def _folder(model: str) -> Path | None:
+    """Returns the folder of this name, None where there is none, or where no folder can have such a name."""
+    try:
+        path = Path(model).expanduser()
+        return path if path.is_dir() else None
+    except (OSError, RuntimeError, ValueError):  # too long, the home of nobody, a lone surrogate
+        return None
+
+
 def _checked(model: str, path: Path, place: Place) -> ModelFolder:
     read_layout(path)
     return ModelFolder(model, path, place)
@@ -93,14 +104,17 @@ def _checked(model: str, path: Path, place: Place) -> ModelFolder:
 def _not_found(model: str, tried: list[str]) -> ModelNotFoundError:
     lines = "\n".join(f"  - {line}" for line in tried)
     return ModelNotFoundError(
-        f"the model {model!r} can't be had:\n{lines}\n"
+        f"the model {model[:SHOWN_CHARS]!r} can't be had:\n{lines}\n"
         "Name the folder of a model that was downloaded where there is network (`hf download ORGANIZATION/NAME`), "
         f"or use the default {DEFAULT_BI_ENCODER!r}"
     )
 
 
 def _cached(repository: str) -> Path:
-    found = cached_snapshot(repository)
+    try:
+        found = cached_snapshot(repository)
+    except (OSError, ValueError) as err:
+        raise ModelNotFoundError(f"can't be read: {err}") from err
     if found is None:
         raise ModelNotFoundError("not there")
     return found

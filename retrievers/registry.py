@@ -32,7 +32,7 @@ def open_retriever(name: str, settings: Mapping[str, str] | None = None) -> Inde
     """
     module = f"{__package__}.{name.replace('-', '_')}"
     factory = None
-    if name.replace("-", "_").isidentifier() and importlib.util.find_spec(module) is not None:
+    if name.replace("-", "").isidentifier() and "_" not in name and importlib.util.find_spec(module) is not None:
         factory = getattr(importlib.import_module(module), "RETRIEVER", None)
     if factory is None:
         for entry in entry_points(group=ENTRY_POINT_GROUP, name=name):

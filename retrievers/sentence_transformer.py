@@ -19,7 +19,7 @@ from .cures import cure_torchvision
 from .fingerprint import fingerprint_folder
 from .model_folder import ModelFolder, ModelLayout, read_layout
 from .retriever import VectorSpace
-from .token_counter import TokenCounter
+from .token_counter import TokenCounter, without_surrogates
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -35,13 +35,15 @@ CPU_BATCH = BatchLimit(texts=16, tokens=16 * 256)
 GPU_BATCH = BatchLimit(texts=512, tokens=32_768)
 
 logger = logging.getLogger(__name__)
+_loading = Lock()  # of any encoder: what keeps the terminal quiet is set for the whole process
 
 
 class SentenceTransformerEncoder:
     """Text to vectors by a model in a folder; see `lateral.retrievers.models.load_bi_encoder`.
 
     Nothing is loaded until the first text is encoded: the space and the token counts come from the model's files.
-    Safe to share between threads, which then encode in turn.
+    Safe to share between threads, which then encode in turn, batch by batch: a query waits for one batch of documents,
+    not for all of them.
 
     Args:
         folder: The model.
@@ -56,6 +58,7 @@ class SentenceTransformerEncoder:
         self.folder = folder
         self._device = device
         self._dtype = check_dtype(dtype)
+        self._turnstile = Lock()
         self._lock = Lock()
         self._model: SentenceTransformer | None = None
 
@@ -111,13 +114,28 @@ class SentenceTransformerEncoder:
         vectors = np.zeros((len(texts), self._layout.dim), np.float32)
         if not texts:
             return vectors
-        with self._lock:  # the tokenizer of transformers fails when two threads set its cutting and padding
+        with self._in_turn():
             model = self._model = self._model or self._load()
-            lengths = self._lengths(texts) if len(texts) > 1 else [1]
-            limit = CPU_BATCH if model.device.type == "cpu" else GPU_BATCH
-            for batch in batches_by_length(lengths, limit):
-                vectors[batch] = self._forward(model, [texts[position] for position in batch], side)
+        readable = [without_surrogates(text) for text in texts]
+        lengths = self._lengths(readable) if len(texts) > 1 else [1]
+        limit = CPU_BATCH if model.device.type == "cpu" else GPU_BATCH
+        for batch in batches_by_length(lengths, limit):
+            with self._in_turn():
+                vectors[batch] = self._forward(model, [readable[position] for position in batch], side)
         return _normalised(vectors, self.folder.name)
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """Keeps other threads out: transformers' tokenizer fails when two set its cutting and padding.
+
+        Who waits for the lock holds the turnstile, so a thread with more batches can't have the lock again before.
+        """
+        with self._turnstile:
+            self._lock.acquire()
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _lengths(self, texts: Sequence[str]) -> list[int]:
         limit = self._layout.max_length
@@ -131,6 +149,7 @@ class SentenceTransformerEncoder:
         """
         encode = model.encode_query if side == "query" else model.encode_document
         prompt = self._layout.query_prompt if side == "query" else self._layout.document_prompt
+        prompt = without_surrogates(prompt)
         rows = encode(texts, prompt=prompt, batch_size=len(texts), show_progress_bar=False, convert_to_tensor=True)
         array: NDArray[np.float32] = rows.float().cpu().numpy()
         return array
@@ -144,7 +163,7 @@ class SentenceTransformerEncoder:
         from sentence_transformers import SentenceTransformer
 
         try:
-            with _quiet_loading():
+            with _loading, _quiet_loading():
                 model = SentenceTransformer(
                     str(self.folder.path),
                     device=device,

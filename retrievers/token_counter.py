@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from functools import cached_property
@@ -14,7 +15,14 @@ from .model_folder import ModelLayout
 if TYPE_CHECKING:
     from tokenizers import Tokenizer  # type: ignore[import-untyped]
 
-__all__ = ["TokenCounter"]
+__all__ = ["TokenCounter", "without_surrogates"]
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def without_surrogates(text: str) -> str:
+    """Returns the text with halves of surrogate pairs replaced by U+FFFD: no tokenizer takes what UTF-8 can't hold."""
+    return _SURROGATE.sub("\ufffd", text)
 
 
 class TokenCounter:
@@ -40,7 +48,8 @@ class TokenCounter:
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Returns each text's number of tokens, special tokens and prompts not counted, nothing cut."""
-        lowered = [text.lower() for text in texts] if self._layout.lower_case else list(texts)
+        readable = [without_surrogates(text) for text in texts]
+        lowered = [text.lower() for text in readable] if self._layout.lower_case else readable
         encodings = self._tokenizer.encode_batch_fast(lowered, add_special_tokens=False)
         return [len(encoding.ids) for encoding in encodings]
 
@@ -51,7 +60,10 @@ class TokenCounter:
         path: Path = self._layout.document[0].path / "tokenizer.json"
         if not path.is_file():
             raise ModelNotFoundError(f"{path} is missing: save the model once with its fast tokenizer")
-        tokenizer = Tokenizer.from_file(str(path))
+        try:
+            tokenizer = Tokenizer.from_file(str(path))
+        except Exception as err:  # the library raises bare ones
+            raise ModelNotFoundError(f"{path} can't be read: {str(err)[:200]}") from err
         tokenizer.no_truncation()
         tokenizer.no_padding()
         return tokenizer

@@ -27,7 +27,10 @@ def top_positions(
         InvalidArgumentError: A score is NaN.
     """
     if np.isnan(scores).any():
-        raise InvalidArgumentError("a score is NaN: the encoder gave a vector that is not finite")
+        raise InvalidArgumentError(
+            "a score is NaN: the encoder gave a query vector that is not finite, or a stored vector is damaged: "
+            "`lateral verify` tells"
+        )
     keep = np.ones(len(scores), np.bool_) if allowed is None else allowed
     if above is not None:
         keep = keep & (scores > above)

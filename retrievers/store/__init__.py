@@ -2,7 +2,7 @@
 
 from .index import Index
 from .records import IndexConfig, NewVectors, RetrieverConfig, StoredDocument, hash_text
-from .snapshot import Snapshot
+from .snapshot import SegmentRows, Snapshot
 from .writer import Writer
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "IndexConfig",
     "NewVectors",
     "RetrieverConfig",
+    "SegmentRows",
     "Snapshot",
     "StoredDocument",
     "Writer",

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+from ...errors import StoreError
 from .segments import fsync_folder, hash_file
 
-__all__ = ["build_derived", "is_intact", "open_derived", "remove_leftovers"]
+__all__ = ["build_derived", "is_intact", "open_derived", "remove_unnamed"]
 
 logger = logging.getLogger(__name__)
+
+OUR_NAME = re.compile(r"[0-9a-f]{32}(\.npy)?")
 
 
 def build_derived(index: Path, name: str, build: Callable[[Path], None]) -> tuple[str, dict[str, str]]:
@@ -27,17 +31,22 @@ def build_derived(index: Path, name: str, build: Callable[[Path], None]) -> tupl
 
     Returns:
         The new folder, relative to the index, and the SHA-256 of each of its files. Everything is on the disk.
+
+    Raises:
+        StoreError: The disk is full, or the folder can't be written.
     """
     folder = index / name / uuid.uuid4().hex
-    folder.mkdir(parents=True)
     try:
+        folder.mkdir(parents=True)
         build(folder)
         files = {path.name: _settle(path) for path in sorted(folder.iterdir())}
-    except BaseException:
+        for changed in (folder, folder.parent, index):
+            fsync_folder(changed)
+    except BaseException as err:
         shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(err, OSError):
+            raise StoreError(f"'{folder}' can't be written: {err.strerror or err}") from err
         raise
-    fsync_folder(folder)
-    fsync_folder(folder.parent)
     return str(folder.relative_to(index)), files
 
 
@@ -62,25 +71,25 @@ def is_intact(folder: Path, files: str) -> bool:
         return False
 
 
-def remove_leftovers(folder: Path, keep: set[str]) -> list[str]:
+def remove_unnamed(folder: Path, keep: set[str]) -> list[str]:
     """Removes what a writer that was killed left in a folder of the index, and what newer generations replaced.
 
     Args:
-        folder: A folder of the index that holds named files or folders.
-        keep: The names that the catalog knows.
+        folder: A folder of the index that holds segments or derived indexes. Only names that we give are touched.
+        keep: The names that stay.
 
     Returns:
         The removed names.
     """
     if not folder.is_dir():
         return []
-    leftovers = [entry for entry in folder.iterdir() if entry.name not in keep]
-    for entry in leftovers:
+    unnamed = [entry for entry in folder.iterdir() if OUR_NAME.fullmatch(entry.name) and entry.name not in keep]
+    for entry in unnamed:
         if entry.is_dir():
             shutil.rmtree(entry)
         else:
             entry.unlink()
-    return sorted(entry.name for entry in leftovers)
+    return sorted(entry.name for entry in unnamed)
 
 
 def _settle(path: Path) -> str:

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import StoreError
 from .lock import LOCK_FILE, OWNER_FILE, write_lock
-from .schema import CATALOG, connect_reader, connect_writer, holds_index, named_corruption
+from .schema import CATALOG, connect_reader, connect_writer, holds_index, is_frozen, named_errors
 from .snapshot import GenerationCache, Snapshot
 from .writer import Writer
 
 __all__ = ["Index"]
 
-LEFT_BY_FIRST_WRITER = {LOCK_FILE, OWNER_FILE, "vectors"}  # what a writer killed before its first commit may leave
+LEFT_BY_FIRST_WRITER = {LOCK_FILE, OWNER_FILE}  # what a writer killed before it made the catalog may leave
 
 
 class Index:
     """An index directory. Opening one reads nothing; reading one never writes.
 
-    Threads may share an `Index`: each gets a connection of its own. A process that forks must open its own.
+    Threads may share an `Index`, and so may a process and the ones it forks: each thread has a connection of its own.
 
     Args:
         folder: The directory, made by the first writer.
@@ -31,11 +32,9 @@ class Index:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder).expanduser().absolute()
-        self._cache = GenerationCache()
         self._local = threading.local()
-        self._identity: int | None = None
         self._lock = threading.Lock()
-        self._connections: weakref.WeakSet[sqlite3.Connection] = weakref.WeakSet()
+        self._view = _View(None, GenerationCache())
 
     def exists(self) -> bool:
         """Returns whether the directory holds a catalog."""
@@ -49,16 +48,17 @@ class Index:
             IndexNotFoundError: There is no index here, or it is empty.
             IndexVersionError: A newer lateral wrote it.
             IndexCorruptError: The catalog is damaged.
+            StoreError: The directory can't be read.
         """
         current: Snapshot | None = getattr(self._local, "snapshot", None)
         if current is not None:
             yield current
             return
-        connection = self._reader()
-        with named_corruption(self.folder):
+        with named_errors(self.folder):
+            connection, cache = self._reader()
             connection.execute("BEGIN")
             try:
-                self._local.snapshot = Snapshot(self.folder, connection, self._cache)
+                self._local.snapshot = Snapshot(self.folder, connection, cache)
                 yield self._local.snapshot
             finally:
                 self._local.snapshot = None
@@ -71,12 +71,12 @@ class Index:
 
         Raises:
             IndexLockedError: Someone else is writing.
-            StoreError: The directory holds other files, or can't be made.
+            StoreError: The directory holds other files, or can't be made or written.
             IndexVersionError: A newer lateral wrote the index.
             IndexCorruptError: The catalog is damaged.
         """
         self._make_folder()
-        with write_lock(self.folder), named_corruption(self.folder):
+        with write_lock(self.folder), named_errors(self.folder):
             connection = connect_writer(self.folder)
             try:
                 writer = Writer(self.folder, connection)
@@ -87,27 +87,29 @@ class Index:
                 connection.close()
 
     def close(self) -> None:
-        """Closes this object's connections; it opens new ones when it is used again."""
-        for connection in list(self._connections):
-            connection.close()
-        self._connections.clear()
-        self._local = threading.local()
+        """Lets go of the index's files: this thread's at once, another thread's when it next reads or ends."""
+        with self._lock:
+            self._view = _View(None, GenerationCache())
+        opened: _Opened | None = getattr(self._local, "opened", None)
+        if opened is not None and getattr(self._local, "snapshot", None) is None:
+            self._local.opened = None
+            opened.connection.close()
 
-    def _reader(self) -> sqlite3.Connection:
+    def _reader(self) -> tuple[sqlite3.Connection, GenerationCache]:
         """Returns this thread's connection, a new one when the catalog is another file than it was."""
         if not self.exists():
-            return connect_reader(self.folder)  # raises
-        identity = (self.folder / CATALOG).stat().st_ino
+            connect_reader(self.folder)  # raises
+        status = (self.folder / CATALOG).stat()
+        identity = (os.getpid(), status.st_dev, status.st_ino)
         with self._lock:
-            if identity != self._identity:
-                self.close()
-                self._identity, self._cache = identity, GenerationCache()
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = connect_reader(self.folder)
-            self._local.connection = connection
-            self._connections.add(connection)
-        return connection
+            if self._view.identity != identity:
+                self._view = _View(identity, GenerationCache())
+            view = self._view
+        opened: _Opened | None = getattr(self._local, "opened", None)
+        if opened is None or opened.view is not view or is_frozen(self.folder):
+            opened = _Opened(view, connect_reader(self.folder))
+            self._local.opened = opened
+        return opened.connection, view.cache
 
     def _make_folder(self) -> None:
         try:
@@ -120,6 +122,22 @@ class Index:
                 f"'{self.folder}' is no index and holds other files (such as '{min(foreign)}'): "
                 "name a new or an empty folder for the index"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """The catalog file that is read, None before the first read, and what was derived from it."""
+
+    identity: tuple[int, int, int] | None
+    cache: GenerationCache
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A thread's connection. It is closed when the thread ends, or when it reads another view: never under a reader."""
+
+    view: _View
+    connection: sqlite3.Connection
 
 
 def _move_log(connection: sqlite3.Connection) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ...errors import IndexLockedError
+from ...errors import IndexLockedError, StoreError
 
-__all__ = ["write_lock"]
+__all__ = ["LOCK_FILE", "OWNER_FILE", "write_lock", "writer_pid"]
 
 LOCK_FILE = "write.lock"
 OWNER_FILE = "writer.pid"
@@ -29,11 +29,29 @@ def write_lock(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout as err:
-        pid = owner.read_text(encoding="utf-8") if owner.is_file() else "unknown"
-        raise IndexLockedError(f"process {pid} is writing to the index at '{folder}': wait until it has ended") from err
+        pid = writer_pid(folder)
+        holder = f"process {pid}" if pid else "another process"
+        raise IndexLockedError(f"{holder} is writing to the index at '{folder}': wait until it has ended") from err
+    except OSError as err:
+        raise StoreError(f"the index at '{folder}' can't be written: {err.strerror or err}") from err
     try:
         owner.write_text(str(os.getpid()), encoding="utf-8")
         yield
     finally:
         owner.unlink(missing_ok=True)
         lock.release()
+
+
+def writer_pid(folder: Path) -> int | None:
+    """Returns the process id of the living process that writes to the index, None when there is none."""
+    try:
+        pid = int((folder / OWNER_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # there is none, or it has just begun
+        return None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:  # it was killed
+        return None
+    except PermissionError:  # it is another user's
+        return pid
+    return pid

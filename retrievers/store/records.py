@@ -48,9 +48,9 @@ class IndexConfig:
     chunk_overlap: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class StoredDocument:
-    """A document as the catalog names it.
+    """A document as the catalog names it. Compared by identity.
 
     Args:
         id: `document_id(source)`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -15,16 +16,19 @@ __all__ = [
     "APPLICATION_ID",
     "CATALOG",
     "SCHEMA_VERSION",
-    "Connection",
+    "VECTORS",
     "connect_reader",
     "connect_writer",
     "holds_index",
-    "named_corruption",
+    "is_frozen",
+    "named_errors",
 ]
 
 CATALOG = "catalog.sqlite"
+VECTORS = "vectors"
 APPLICATION_ID = 0x6C617465  # "late": tells our catalogs from other SQLite files
 SCHEMA_VERSION = 1
+OUTER_TROUBLE = tuple(f"SQLITE_{name}" for name in ("FULL", "BUSY", "LOCKED", "READONLY", "CANTOPEN", "PERM"))
 BUSY_TIMEOUT_MS = 5_000  # how long a connection waits while another one recovers or checkpoints the log
 
 TABLES = (
@@ -46,26 +50,30 @@ TABLES = (
     "CREATE INDEX nodes_by_kind ON nodes (kind, id, text_hash)",
     "CREATE INDEX nodes_by_text ON nodes (text_hash) WHERE text_hash IS NOT NULL",
     """CREATE TABLE segments (
-        id INTEGER PRIMARY KEY, space_id INTEGER NOT NULL REFERENCES spaces(id), file TEXT NOT NULL UNIQUE,
-        rows INTEGER NOT NULL, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL)""",
+        id INTEGER PRIMARY KEY AUTOINCREMENT, space_id INTEGER NOT NULL REFERENCES spaces(id),
+        file TEXT NOT NULL UNIQUE, rows INTEGER NOT NULL, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL)""",
     """CREATE TABLE vectors (
         space_id INTEGER NOT NULL REFERENCES spaces(id), text_hash BLOB NOT NULL,
         segment_id INTEGER NOT NULL REFERENCES segments(id), row INTEGER NOT NULL, cut INTEGER NOT NULL,
         PRIMARY KEY (space_id, text_hash)) WITHOUT ROWID""",
     "CREATE INDEX vectors_by_segment ON vectors (segment_id)",
+    "CREATE TABLE retired (path TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID",
     """CREATE TABLE derived (
         name TEXT PRIMARY KEY, generation INTEGER NOT NULL, folder TEXT NOT NULL, files TEXT NOT NULL) WITHOUT ROWID""",
     "INSERT INTO meta VALUES ('generation', '0')",
 )
 
 
-class Connection(sqlite3.Connection):
-    """A connection that can be referenced weakly, so that one of a thread that has ended is closed with it."""
-
-
 def holds_index(folder: Path) -> bool:
-    """Returns whether the folder has a catalog file of its own, whatever its state."""
-    return (folder / CATALOG).is_file()
+    """Returns whether the folder has a catalog file of its own, whatever its state.
+
+    Raises:
+        StoreError: The folder can't be looked into.
+    """
+    try:
+        return (folder / CATALOG).is_file()
+    except OSError as err:
+        raise StoreError(f"'{folder}' can't be read: {err.strerror or err}") from err
 
 
 def connect_reader(folder: Path) -> sqlite3.Connection:
@@ -78,7 +86,7 @@ def connect_reader(folder: Path) -> sqlite3.Connection:
     """
     if not holds_index(folder):
         raise IndexNotFoundError(f"no index at '{folder}': make one with `lateral add FOLDER --index '{folder}'`")
-    connection = _connect(folder, "mode=ro&immutable=1" if _is_frozen(folder) else "mode=ro")
+    connection = _connect(folder, "mode=ro&immutable=1" if is_frozen(folder) else "mode=ro")
     try:
         if not _check_version(connection, folder):
             raise IndexNotFoundError(f"the index at '{folder}' is empty: add documents with `lateral add FOLDER`")
@@ -99,11 +107,16 @@ def connect_writer(folder: Path) -> sqlite3.Connection:
     """
     connection = _connect(folder, "mode=rwc")
     try:
-        with named_corruption(folder):
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-        if not _check_version(connection, folder):
+        laid_out = _check_version(connection, folder)
+        if not laid_out and any((folder / VECTORS).glob("*")):
+            raise IndexCorruptError(
+                f"'{folder / CATALOG}' is empty, and there are vectors beside it: it has been truncated. Bring it back "
+                "from a backup, or move the index away and add the documents again"
+            )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        if not laid_out:
             _lay_out(connection)
     except BaseException:
         connection.close()
@@ -111,7 +124,7 @@ def connect_writer(folder: Path) -> sqlite3.Connection:
     return connection
 
 
-def _is_frozen(folder: Path) -> bool:
+def is_frozen(folder: Path) -> bool:
     """Returns whether nobody here can write the catalog and no log stands beside it: only then may SQLite ignore one.
 
     In a folder that can't be written SQLite can't make the shared memory that reading a log needs.
@@ -121,9 +134,9 @@ def _is_frozen(folder: Path) -> bool:
 
 
 def _connect(folder: Path, mode: str) -> sqlite3.Connection:
-    uri = f"file:{quote(str((folder / CATALOG).absolute()))}?{mode}"
+    uri = f"file:{quote(os.fsencode((folder / CATALOG).absolute()))}?{mode}"
     try:
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, factory=Connection)
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     except sqlite3.OperationalError as err:
         raise StoreError(f"'{folder / CATALOG}' can't be opened: {err}") from err
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
@@ -132,7 +145,7 @@ def _connect(folder: Path, mode: str) -> sqlite3.Connection:
 
 def _check_version(connection: sqlite3.Connection, folder: Path) -> bool:
     """Returns whether the catalog is laid out (True), or still an empty file (False)."""
-    with named_corruption(folder):
+    with named_errors(folder):
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
@@ -157,22 +170,31 @@ def _lay_out(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
 
 
 @contextmanager
-def named_corruption(folder: Path) -> Iterator[None]:
-    """Turns SQLite's report of a damaged file into an error that names it and the way out.
+def named_errors(folder: Path) -> Iterator[None]:
+    """Turns what SQLite, or a damaged row, raises into an error that names the file and the way out.
 
     Raises:
         IndexCorruptError: The catalog's pages or rows are damaged.
+        StoreError: The disk is full, or the catalog can't be read or written.
     """
     try:
         yield
+    except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+        raise
     except sqlite3.DatabaseError as err:
-        if isinstance(err, sqlite3.OperationalError | sqlite3.IntegrityError | sqlite3.ProgrammingError):
-            raise
-        raise IndexCorruptError(
-            f"'{folder / CATALOG}' is damaged ({err}): move the index away and add the documents again"
-        ) from err
+        name = getattr(err, "sqlite_errorname", "")
+        if name.startswith(OUTER_TROUBLE):
+            raise StoreError(f"'{folder / CATALOG}' can't be read or written: {err}") from err
+        raise IndexCorruptError(_damaged(folder, err)) from err
+    except json.JSONDecodeError as err:
+        raise IndexCorruptError(_damaged(folder, err)) from err
+
+
+def _damaged(folder: Path, err: Exception) -> str:
+    return f"'{folder / CATALOG}' is damaged ({err}): move the index away and add the documents again"

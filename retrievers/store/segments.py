@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import uuid
 from dataclasses import dataclass
@@ -11,11 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import IndexCorruptError
+from ...errors import IndexCorruptError, StoreError
+from .schema import VECTORS
 
 __all__ = ["Segment", "fsync_folder", "hash_file", "open_segment", "write_segment"]
 
-FOLDER = "vectors"
 HASH_BLOCK_BYTES = 1 << 20
 
 
@@ -42,16 +43,24 @@ def write_segment(index: Path, vectors: NDArray[np.float32]) -> Segment:
     Args:
         index: The index directory.
         vectors: float32, shape (rows, dim).
+
+    Raises:
+        StoreError: The disk is full, or the folder can't be written.
     """
-    folder = index / FOLDER
-    folder.mkdir(exist_ok=True)
+    folder = index / VECTORS
     path = folder / f"{uuid.uuid4().hex}.npy"
-    with path.open("xb") as file:
-        np.save(file, np.ascontiguousarray(vectors, dtype=np.float32), allow_pickle=False)
-        file.flush()
-        os.fsync(file.fileno())
-    fsync_folder(folder)
-    return Segment(path.name, len(vectors), path.stat().st_size, hash_file(path))
+    try:
+        folder.mkdir(exist_ok=True)
+        with path.open("xb") as file:
+            np.save(file, np.ascontiguousarray(vectors, dtype=np.float32), allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+        fsync_folder(folder)
+        fsync_folder(index)
+        return Segment(path.name, len(vectors), path.stat().st_size, hash_file(path))
+    except OSError as err:
+        path.unlink(missing_ok=True)
+        raise StoreError(f"'{path}' can't be written: {err.strerror or err}") from err
 
 
 def open_segment(index: Path, segment: Segment, dim: int) -> NDArray[np.float32]:
@@ -59,18 +68,33 @@ def open_segment(index: Path, segment: Segment, dim: int) -> NDArray[np.float32]
 
     Raises:
         IndexCorruptError: The file is missing, or its size or shape is not what the catalog says.
+        StoreError: It can't be opened for another reason, such as too many open files.
     """
-    path = index / FOLDER / segment.file
+    path = index / VECTORS / segment.file
     try:
         if path.stat().st_size != segment.bytes:
             raise ValueError(f"expected {segment.bytes} bytes, found {path.stat().st_size}")
-        vectors = np.load(path, mmap_mode="r", allow_pickle=False)
-        if vectors.shape != (segment.rows, dim) or vectors.dtype != np.float32:
-            raise ValueError(f"expected float32 {(segment.rows, dim)}, found {vectors.dtype} {vectors.shape}")
-    except (OSError, ValueError, EOFError) as err:
+        header = _header(segment.rows, dim)
+        with path.open("rb") as file:
+            if file.read(len(header)) != header:
+                raise ValueError(f"its header is not that of float32 {(segment.rows, dim)}")
+        return np.memmap(path, np.float32, mode="r", offset=len(header), shape=(segment.rows, dim))
+    except (FileNotFoundError, ValueError) as err:
         raise IndexCorruptError(f"'{path}' is damaged ({err}): run `lateral verify --repair`") from err
-    result: NDArray[np.float32] = vectors
-    return result
+    except OSError as err:
+        raise StoreError(f"'{path}' can't be opened: {err.strerror or err}") from err
+
+
+def _header(rows: int, dim: int) -> bytes:
+    """Returns the only header that a segment of this shape may have.
+
+    It is compared, not parsed: `np.load` parses it as Python, which Python 3.11 can't do in two threads at a time
+    (SystemError: AST constructor recursion depth mismatch).
+    """
+    buffer = io.BytesIO()
+    layout = {"descr": np.dtype(np.float32).str, "fortran_order": False, "shape": (rows, dim)}
+    np.lib.format.write_array_header_1_0(buffer, layout)
+    return buffer.getvalue()
 
 
 def hash_file(path: Path) -> str:

@@ -18,8 +18,8 @@ from ..filters import to_sql
 from ..retriever import VectorSpace, Where
 from .derived import open_derived
 from .records import IndexConfig, RetrieverConfig, StoredDocument, dump_json
+from .schema import CATALOG
 from .segments import Segment, open_segment
-from .verify import Problem, find_problems
 
 __all__ = ["GenerationCache", "SegmentRows", "Snapshot", "read_config"]
 
@@ -37,20 +37,34 @@ class GenerationCache:
     """Values that hold for one generation of the index; a newer generation drops them all. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         self._generation = -1
-        self._values: dict[str, Any] = {}
+        self._values: dict[str, _Once] = {}
 
     def get(self, generation: int, key: str, build: Callable[[], T]) -> T:
-        """Returns the value of this key, built where it is missing. A reader of an older generation gets its own."""
+        """Returns the value of this key, built once, by one thread while those who want it wait.
+
+        A reader of an older generation gets a value of its own.
+        """
         with self._lock:
-            if generation < self._generation:
-                return build()
             if generation > self._generation:
                 self._generation, self._values = generation, {}
-            if key not in self._values:
-                self._values[key] = build()
-            value: T = self._values[key]
+            once = self._values.setdefault(key, _Once()) if generation == self._generation else _Once()
+        return once.get(build)
+
+
+class _Once:
+    """A value that is built by the first who asks; one who fails leaves it to the next."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._values: list[Any] = []
+
+    def get(self, build: Callable[[], T]) -> T:
+        with self._lock:
+            if not self._values:
+                self._values.append(build())
+            value: T = self._values[0]
             return value
 
 
@@ -58,10 +72,13 @@ class Snapshot:
     """A consistent view of the index, valid inside `with index.read()`."""
 
     def __init__(self, folder: Path, connection: sqlite3.Connection, cache: GenerationCache) -> None:
-        self._folder = folder
+        self.folder = folder
         self._connection = connection
         self._cache = cache
-        self.generation = int(self._connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()[0])
+        row = self._connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()
+        if row is None:
+            raise IndexCorruptError(f"'{folder / CATALOG}' is damaged: it has lost its generation")
+        self.generation = int(row[0])
 
     def cached(self, key: str, build: Callable[[], T]) -> T:
         """Returns what `build` makes, once for this generation; for what a retriever derives from the nodes."""
@@ -91,8 +108,9 @@ class Snapshot:
         expression, parameters = to_sql(where)
         key = expression + dump_json(parameters)
         last: list[tuple[str, NDArray[np.bool_]]] = self.cached("where", list)
-        if last and last[0][0] == key:
-            return last[0][1]
+        for asked, known in last:
+            if asked == key:
+                return known
         nodes = "SELECT n.id, n.document_id, d.source, n.page, n.kind, n.metadata"
         rows = self._connection.execute(
             f"SELECT id FROM ({nodes} {FROM_NODES} WHERE n.kind = 'chunk') AS nodes WHERE {expression}", parameters
@@ -100,6 +118,7 @@ class Snapshot:
         ids = self.chunk_ids()
         mask = np.zeros(len(ids), dtype=np.bool_)
         mask[np.searchsorted(ids, np.array([row[0] for row in rows], dtype=ids.dtype))] = True
+        mask.setflags(write=False)
         last[:] = [(key, mask)]
         return mask
 
@@ -107,7 +126,7 @@ class Snapshot:
         """Returns the nodes of these ids, in the order of the ids.
 
         Raises:
-            KeyError: An id is not in the index.
+            IndexCorruptError: An id is not in the index.
         """
         known: dict[str, Node] = self.cached("nodes", dict)
         wanted = [node_id for node_id in ids if node_id not in known]
@@ -115,7 +134,10 @@ class Snapshot:
         if wanted:
             query = f"SELECT {NODE_COLUMNS} {FROM_NODES} WHERE n.id IN (SELECT value FROM json_each(?))"
             fresh = {row[0]: _node(row) for row in self._connection.execute(query, (json.dumps(wanted),))}
-        result = [fresh[node_id] if node_id in fresh else known[node_id] for node_id in ids]
+        try:
+            result = [fresh[node_id] if node_id in fresh else known[node_id] for node_id in ids]
+        except KeyError as err:
+            raise IndexCorruptError(f"the node {err} is not at '{self.folder}': run `lateral verify`") from err
         if len(known) + len(fresh) <= CACHED_NODES:
             known.update(fresh)
         return result
@@ -124,6 +146,11 @@ class Snapshot:
         """Yields all chunks in ascending order of their ids."""
         for row in self._connection.execute(f"SELECT {NODE_COLUMNS} {FROM_NODES} WHERE n.kind = 'chunk' ORDER BY n.id"):
             yield _node(row)
+
+    def hashed_nodes(self) -> Iterator[tuple[Node, bytes | None]]:
+        """Yields every node with the hash that names its vector, None for a page."""
+        for row in self._connection.execute(f"SELECT {NODE_COLUMNS}, n.text_hash {FROM_NODES}"):
+            yield _node(row[:-1]), row[-1]
 
     def document_nodes(self, document_id: str) -> list[Node]:
         """Returns the nodes of a document in reading order, none for an unknown one."""
@@ -152,12 +179,14 @@ class Snapshot:
         ).reshape(-1, 2)
         if (missing := int((rows[:, 0] < 0).sum())) > 0:
             raise IndexCorruptError(
-                f"{missing} of {len(rows)} chunks at '{self._folder}' have no vector: run `lateral verify --repair`"
+                f"{missing} of {len(rows)} chunks at '{self.folder}' have no vector: run `lateral verify --repair`"
             )
         result: list[SegmentRows] = []
         for segment_id, segment in self.segments(np.unique(rows[:, 0]).tolist()):
             positions = np.flatnonzero(rows[:, 0] == segment_id)
-            result.append((open_segment(self._folder, segment, space.dim), rows[positions, 1], positions))
+            if rows[positions, 1].max() >= segment.rows:
+                raise IndexCorruptError(f"'{self.folder}' names rows that '{segment.file}' lacks: run `lateral verify`")
+            result.append((open_segment(self.folder, segment, space.dim), rows[positions, 1], positions))
         return result
 
     def segments(self, ids: Iterable[int] | None = None) -> list[tuple[int, Segment]]:
@@ -176,15 +205,15 @@ class Snapshot:
         row = self._connection.execute(
             "SELECT folder, files FROM derived WHERE name = ? AND generation = ?", (name, self.generation)
         ).fetchone()
-        return None if row is None else open_derived(self._folder / row[0], row[1])
-
-    def problems(self) -> list[Problem]:
-        """Returns everything that is wrong with the index; see `find_problems`."""
-        return find_problems(self._folder, self, self._connection)
+        return None if row is None else open_derived(self.folder / row[0], row[1])
 
     def count(self, what: str) -> int:
         """Returns how many rows a query of the form "FROM ... [WHERE ...]" over the catalog has."""
-        return int(self._connection.execute(f"SELECT count(*) {what}").fetchone()[0])
+        return int(self.rows(f"SELECT count(*) {what}")[0][0])
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Returns the rows of a query over the catalog's tables; for checks and counts."""
+        return self._connection.execute(query).fetchall()
 
 
 def read_config(connection: sqlite3.Connection) -> IndexConfig | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +15,17 @@ from ...errors import StoreError
 from ...loaders.indexed_text import indexed_text
 from ...loaders.node import Node
 from ..retriever import VectorSpace
-from . import derived, segments
+from . import derived
 from .records import IndexConfig, NewVectors, StoredDocument, dump_json, hash_text
-from .segments import Segment, open_segment, write_segment
+from .schema import VECTORS
+from .segments import Segment, hash_file, open_segment, write_segment
 from .snapshot import read_config
 
 __all__ = ["Writer"]
 
+logger = logging.getLogger(__name__)
+
+GRACE_SECONDS = 60  # a reader opens what it has looked up within milliseconds; a clock set back only delays
 SMALL_SEGMENT_ROWS = 32_768  # 50 MB at 384 dimensions: below it a segment is worth merging
 MAX_SMALL_SEGMENTS = 8  # each segment costs a search one more matrix product, about 10 us
 LOOKUP_BATCH = 500  # bound parameters a query; SQLite's oldest limit is 999
@@ -37,12 +43,14 @@ class Writer:
         self._connection = connection
 
     def config(self) -> IndexConfig | None:
-        """Returns how the index was made, None when it is new."""
-        return read_config(self._connection)
+        """Returns how the index was made, None while it holds no document: then it may still be made otherwise."""
+        empty = self._connection.execute("SELECT NOT EXISTS (SELECT 1 FROM documents)").fetchone()[0]
+        return None if empty else read_config(self._connection)
 
     def set_config(self, config: IndexConfig) -> None:
-        """Remembers how the index is made."""
+        """Remembers how the index is made, in place of what was remembered before."""
         with self._transaction():
+            self._connection.execute("DELETE FROM retrievers")
             self._put_meta("chunking", {"chunk_size": config.chunk_size, "chunk_overlap": config.chunk_overlap})
             for position, retriever in enumerate(config.retrievers):
                 space_id = None if retriever.space is None else self._space_id(retriever.space)
@@ -116,6 +124,8 @@ class Writer:
         """
         folder, files = derived.build_derived(self._folder, name, build)
         with self._transaction():
+            replaced = self._connection.execute("SELECT folder FROM derived WHERE name = ?", (name,)).fetchall()
+            self._retire(path for (path,) in replaced)
             self._connection.execute(
                 "INSERT OR REPLACE INTO derived VALUES (?, ?, ?, ?)",
                 (name, self._generation(), folder, dump_json(files)),
@@ -134,29 +144,46 @@ class Writer:
     def merge_segments(self) -> int:
         """Merges small segments and drops dead rows, where it pays; returns how many segments were rewritten.
 
-        The replaced files stay until the next writer comes, so that a reader which has just looked them up finds them.
+        A segment whose bytes have changed is left as it is, for `verify` to find. The replaced files stay for a while,
+        so that a reader which has just looked them up finds them.
         """
         merged = 0
         for space_id, dim in self._connection.execute("SELECT id, dim FROM spaces").fetchall():
-            chosen = self._worth_merging(space_id)
+            chosen = [item for item in self._worth_merging(space_id) if self._is_intact(item[1])]
             for batch in _batches(chosen):
                 self._merge(space_id, dim, batch)
             merged += len(chosen)
         return merged
 
+    def _is_intact(self, segment: Segment) -> bool:
+        """Returns whether a segment may be copied: its copy would get a hash of its own, and hide the damage."""
+        path = self._folder / VECTORS / segment.file
+        if path.is_file() and hash_file(path) == segment.sha256:
+            return True
+        logger.warning("'%s' is damaged: run `lateral verify --repair`", path)
+        return False
+
     def remove_leftovers(self) -> list[str]:
-        """Removes the files that no row of the catalog names; returns their names."""
-        files = {row[0] for row in self._connection.execute("SELECT file FROM segments")}
-        removed = derived.remove_leftovers(self._folder / segments.FOLDER, files)
-        for name, folder in self._connection.execute("SELECT name, folder FROM derived").fetchall():
-            removed += derived.remove_leftovers(self._folder / name, {Path(folder).name})
-        return removed
+        """Removes the files that no row of the catalog names, but those replaced within the last minute.
+
+        Returns:
+            Their names.
+        """
+        recent = time.time() - GRACE_SECONDS
+        with self._transaction():
+            self._connection.execute("DELETE FROM retired WHERE at < ?", (recent,))
+        keep = {VECTORS: {row[0] for row in self._connection.execute("SELECT file FROM segments")}}
+        named = "SELECT folder FROM derived UNION SELECT path FROM retired"
+        for (path,) in self._connection.execute(named).fetchall():
+            folder, _, name = path.rpartition("/")
+            keep.setdefault(folder, set()).add(name)
+        return [name for folder, names in keep.items() for name in derived.remove_unnamed(self._folder / folder, names)]
 
     def forget_segment(self, segment_id: int) -> int:
         """Drops a damaged segment's rows, so that its texts count as not encoded; returns how many."""
         with self._transaction(new_generation=True):
             count = self._connection.execute("DELETE FROM vectors WHERE segment_id = ?", (segment_id,)).rowcount
-            self._connection.execute("DELETE FROM segments WHERE id = ?", (segment_id,))
+            self._drop_segments([segment_id])
         return count
 
     def add_vectors(self, new: NewVectors) -> None:
@@ -238,6 +265,17 @@ class Writer:
         )
         return int(row.lastrowid or 0)
 
+    def _drop_segments(self, ids: Sequence[int]) -> None:
+        for segment_id in ids:
+            row = self._connection.execute("DELETE FROM segments WHERE id = ? RETURNING file", (segment_id,)).fetchone()
+            self._retire([f"{VECTORS}/{row[0]}"])
+
+    def _retire(self, paths: Iterable[str]) -> None:
+        """Remembers when a file was replaced: a reader may still be about to open it."""
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO retired VALUES (?, ?)", [(it, time.time()) for it in paths]
+        )
+
     def _drop_nodes(self, document_id: str) -> list[bytes]:
         rows = self._connection.execute(
             "DELETE FROM nodes WHERE document_id = ? RETURNING text_hash", (document_id,)
@@ -281,9 +319,7 @@ class Writer:
                 "UPDATE vectors SET segment_id = ?, row = ? WHERE space_id = ? AND text_hash = ?",
                 [(merged_id, *move) for move in moves],
             )
-            self._connection.executemany(
-                "DELETE FROM segments WHERE id = ?", [(segment_id,) for segment_id, _ in batch]
-            )
+            self._drop_segments([segment_id for segment_id, _ in batch])
 
 
 def _batches(chosen: Sequence[tuple[int, Segment]]) -> Iterator[list[tuple[int, Segment]]]:

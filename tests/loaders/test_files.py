@@ -199,12 +199,25 @@ class TestLinks:
         assert readable(tmp_path / "link") == [str(tmp_path / "link" / "a.txt")]
 
 
-def test_a_name_that_is_no_text_is_a_failure(tmp_path):
-    with open(os.fsencode(tmp_path) + b"/caf\xe9.txt", "wb") as stream:
+@pytest.mark.parametrize("named", [False, True])
+def test_a_file_whose_name_is_no_text_is_a_failure(tmp_path, named):
+    path = os.fsencode(tmp_path) + b"/caf\xe9.txt"
+    with open(path, "wb") as stream:
         stream.write(b"text")
-    failure = only(tmp_path, LoadFailure)
-    assert failure.error == "UnsafePathError"
-    assert failure.source.endswith("caf\\udce9.txt")
+    (failure,) = found(os.fsdecode(path) if named else tmp_path)
+    reason = "the name is not valid UTF-8: rename it"
+    assert failure == LoadFailure(f"{tmp_path}/caf\\udce9.txt", None, "UnsafePathError", reason)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_folder_whose_name_is_no_text_is_one_failure(tmp_path, named):
+    path = os.fsencode(tmp_path) + b"/caf\xe9"
+    os.mkdir(path)
+    for name in (b"/a.txt", b"/b.txt"):
+        with open(path + name, "wb") as stream:
+            stream.write(b"text")
+    (failure,) = found(os.fsdecode(path) if named else tmp_path)
+    assert (failure.source, failure.error) == (f"{tmp_path}/caf\\udce9", "UnsafePathError")
 
 
 @pytest.fixture

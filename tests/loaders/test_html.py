@@ -3,7 +3,14 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lateral.loaders.html import read_html
+from lateral.loaders.html import (
+    MAX_CANDIDATES,
+    MAX_DEPTH,
+    META_BYTES,
+    MIN_MAIN_CHARS,
+    _flattened,
+    read_html,
+)
 
 LONG = "Feed an adult one rat a week, thawed and warmed, and leave it alone for two days after it has eaten. " * 3
 
@@ -110,6 +117,9 @@ def test_the_first_heading_is_the_title_of_a_page_without_one():
         ),
         ("<meta charset=euc_kr><p>naïve €".encode(), True),
         ("<meta charset=nonsense><p>naïve €".encode(), True),
+        *((f"<meta charset={name}><p>naïve €".encode(), True) for name in ("utf-16", "UTF-16LE", "utf-16be", "utf-32")),
+        # One space more: an even and an odd number of bytes decode, or don't, as UTF-16.
+        *((f"<meta charset={name} ><p>naïve €".encode(), True) for name in ("utf-16", "UTF-16LE", "utf-16be")),
     ],
 )
 def test_encodings(raw, warned):
@@ -128,6 +138,73 @@ def test_deep_nesting_overflows_no_stack_and_is_fast(tag):
 def test_closed_deep_nesting_keeps_what_follows():
     html = "<div>" * 5_000 + "deep" + "</div>" * 5_000 + "<h1>After</h1>"
     assert text_of(html).split() == ["deep", "After"]
+
+
+@pytest.mark.parametrize(
+    "opaque",
+    [
+        "<script>{}</script>",
+        "<SCRIPT type=x>{}</Script >",
+        "<style>{}</style>",
+        "<textarea>{}</textarea>",
+        "<!--{}-->",
+        '<a title="{}"></a>',
+        "<a title='{}'></a>",
+    ],
+)
+def test_what_only_looks_like_tags_is_no_depth(opaque):
+    page = f"<h1>Head</h1>{opaque.format('for(i<n;i++)<div>' * 3 * MAX_DEPTH)}<h2>{LONG}</h2><p>after</p>"
+    assert _flattened(page) == page
+    assert text_of(page) == f"Head\n\n{LONG.strip()}\n\nafter"
+
+
+def test_a_title_full_of_tags_hides_nothing_else():
+    page = f"<title>{'<b>' * 3 * MAX_DEPTH}</title><p>{LONG}</p>"
+    assert text_of(page) == LONG.strip()
+
+
+@pytest.mark.parametrize("comment", ["<!-->", "<!--->", "<!---->", "<!-- x --!>"])
+def test_short_comments_end_where_browsers_end_them(comment):
+    flat = _flattened(comment + "<div>" * (MAX_DEPTH + 1))
+    assert flat == comment + "<div>" * MAX_DEPTH + " "
+
+
+def test_tags_below_the_greatest_depth_go_and_no_others():
+    page = "<div>" * MAX_DEPTH + "<i>deep</i>" + "</div>" * MAX_DEPTH + "<p>after</p>"
+    assert _flattened(page) == "<div>" * MAX_DEPTH + " deep " + "</div>" * MAX_DEPTH + "<p>after</p>"
+
+
+@pytest.mark.parametrize(
+    "unit", ["<", "<a", "<a ", "<a =", '<a ="', "<a =\"'", "<!--", "<script>", "<script ", "</b", "<!"]
+)
+def test_flattening_takes_linear_time(unit):
+    begun = time.perf_counter()
+    _flattened(unit * 100_000)
+    assert time.perf_counter() - begun < 5
+
+
+def test_an_encoding_is_looked_for_at_the_beginning_only():
+    tag = b"<meta charset=koi8-r>"
+    page = "naïve €".encode()
+    assert text_of(b" " * (META_BYTES - len(tag)) + tag + page) == "naïve €".encode().decode("koi8-r")
+    assert text_of(b" " * META_BYTES + tag + page) == "naïve €"
+
+
+@pytest.mark.parametrize(("chars", "chosen"), [(MIN_MAIN_CHARS, True), (MIN_MAIN_CHARS - 1, False)])
+def test_a_main_part_of_few_characters_is_not_preferred(chars, chosen):
+    assert text_of(f"<p>teaser</p><main>{'x' * chars}</main>").startswith("teaser") is not chosen
+
+
+@pytest.mark.parametrize(("chars", "chosen"), [(400, True), (399, False)])
+def test_a_main_part_of_a_small_share_is_not_preferred(chars, chosen):
+    # Around it stand 598 characters and two newlines: 400 of 1,000 are the share that is asked for.
+    assert text_of(f"<p>{'y' * 598}</p><main>{'x' * chars}</main>").startswith("y") is not chosen
+
+
+def test_many_articles_are_not_all_tried():
+    page = "<article>a</article>" * MAX_CANDIDATES + f"<article>{LONG}</article>"
+    assert text_of(page).startswith("a\n\na")
+    assert text_of(page.removeprefix("<article>a</article>")) == LONG.strip()
 
 
 @settings(deadline=None)

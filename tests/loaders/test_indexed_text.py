@@ -33,6 +33,19 @@ def test_a_long_path_keeps_its_ends():
     assert line.endswith("5 " + "x" * 60)
 
 
+def test_the_part_behind_the_title_goes_first():
+    # 4 parts of 60 characters and 3 separators of 3 are 249; without one of them they are 186.
+    title, top, middle, last = (letter * 60 for letter in "tabc")
+    assert context_line({"title": title, "header_path": f"{top} > {middle} > {last}"}) == f"{title} > {middle} > {last}"
+
+
+def test_a_line_of_the_greatest_length_keeps_all_parts():
+    # 3 parts and 2 separators of 3: 64 + 65 + 65 + 6 = 200.
+    path = f"{'a' * 64} > {'b' * 65} > {'c' * 65}"
+    assert context_line({"header_path": path}) == path
+    assert context_line({"header_path": f"{path}c"}) == f"{'a' * 64} > {'c' * 66}"
+
+
 def test_the_line_stands_above_the_text():
     assert indexed_text(node("Feed weekly.", {"title": "Pythons"})) == "Pythons\nFeed weekly."
 

@@ -6,12 +6,13 @@ from lateral.errors import (
     ChangedDocumentError,
     EmptyDocumentError,
     InvalidArgumentError,
+    LateralError,
     SourceRootError,
     UnsupportedFormatError,
 )
 from lateral.loaders.chunking import Chunker, default_count_tokens
 from lateral.loaders.files import SourceFile, walk
-from lateral.loaders.load import document_from_text, load, read, read_many
+from lateral.loaders.load import MARKDOWN_BYTES_HERE, document_from_text, load, read
 from lateral.loaders.node import LoadFailure, Node
 from lateral.loaders.worker import ParserPool
 from pdfs import make_pdf
@@ -67,6 +68,18 @@ class TestLoad:
             (str(folder / "b2.pdf"), "CorruptDocumentError"),
             (str(folder / "c2.txt"), "EmptyDocumentError"),
             (str(folder / "d2.txt"), "EmptyDocumentError"),
+        ]
+
+    def test_a_file_that_vanishes_before_its_turn_is_a_failure(self, folder):
+        for number in range(9):
+            (folder / f"a{number}.txt").write_text("text")
+        nodes = load(folder)
+        first = next(nodes)
+        os.remove(folder / "d.txt")
+        rest = list(nodes)
+        assert isinstance(first, Node)
+        assert [(item.source, item.error) for item in rest if isinstance(item, LoadFailure)] == [
+            (str(folder / "d.txt"), "FileNotFoundError")
         ]
 
     def test_warnings_and_skipped_files_are_logged(self, folder, caplog):
@@ -134,6 +147,24 @@ class TestRead:
         with pytest.raises(ChangedDocumentError, match="changed after it was found"):
             read(file)
 
+    @pytest.mark.parametrize("name", ["c.pdf", "d.txt"])
+    def test_an_edit_that_keeps_the_size_is_told(self, folder, name):
+        file = the_file(folder / name)
+        os.utime(file.path, ns=(file.mtime_ns, file.mtime_ns + 1_000_000_000))
+        with pytest.raises(ChangedDocumentError, match="changed after it was found"):
+            read(file)
+
+    @pytest.mark.parametrize(("size", "apart"), [(MARKDOWN_BYTES_HERE, False), (MARKDOWN_BYTES_HERE + 1, True)])
+    def test_long_markdown_is_parsed_where_a_deadline_holds(self, tmp_path, size, apart):
+        (tmp_path / "a.md").write_text("# x\n".ljust(size, "y"))
+        pool = ParserPool(1)
+        pool.close()
+        file = the_file(tmp_path / "a.md")
+        if apart:
+            with pytest.raises(LateralError, match="this parser pool is closed"):
+                read(file, pool)
+        assert read(file, None if apart else pool).metadata["title"] == "x"
+
     def test_a_pipe_in_place_of_a_file_is_not_waited_for(self, folder):
         file = the_file(folder / "d.txt")
         status = os.stat(file.path)
@@ -142,15 +173,6 @@ class TestRead:
         os.utime(file.path, ns=(status.st_atime_ns, status.st_mtime_ns))
         with pytest.raises(ChangedDocumentError, match=r"changed|no regular file"):
             read(file)
-
-
-def test_read_many_keeps_the_order_and_goes_on_after_a_failure(folder):
-    files = [item for item in walk(folder) if isinstance(item, SourceFile)]
-    os.remove(files[1].path)
-    with ParserPool() as pool:
-        results = list(read_many(files, pool))
-    assert [item.source for item in results] == [file.path for file in files]
-    assert [type(item).__name__ for item in results] == ["Document", "LoadFailure", "Document", "Document"]
 
 
 class TestDocumentFromText:

@@ -3,7 +3,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lateral.loaders.markdown import read_markdown
+from lateral.loaders.markdown import MAX_TITLE_CHARS, read_markdown
 
 LONG = "Feed an adult one rat a week, thawed and warmed, and leave it alone for two days after it has eaten."
 
@@ -39,6 +39,10 @@ def test_offsets_count_characters_of_the_decoded_file():
 def test_a_hash_in_code_is_no_heading():
     document = read(f"# A\n\n```sh\n# comment\n```\n\n    # indented\n\n<!--\n# hidden\n-->\n\n> # quoted\n\n{LONG}")
     assert [path for path, _ in outline(document)] == ["A"]
+
+
+def test_of_a_heading_that_is_a_paragraph_only_the_beginning_is_a_title():
+    assert read(f"# {'x' * (MAX_TITLE_CHARS + 1)}\n\n{LONG}").metadata["title"] == "x" * MAX_TITLE_CHARS
 
 
 def test_underlined_lines_are_headings():

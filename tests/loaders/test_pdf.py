@@ -2,7 +2,7 @@ import pikepdf
 import pytest
 from lateral.errors import CorruptDocumentError, EncryptedDocumentError, LimitExceededError
 from lateral.loaders import limits
-from lateral.loaders.pdf import read_pdf
+from lateral.loaders.pdf import MAX_METADATA_CHARS, read_pdf
 from pdfs import changed, make_pdf
 
 
@@ -69,6 +69,10 @@ def test_a_blank_page_is_no_page_without_a_text_layer(read):
 @pytest.mark.parametrize("title", ["untitled", "Untitled Document", "Microsoft Word"])
 def test_a_title_that_names_nothing_is_left_out(read, title):
     assert read(make_pdf([["a"]], title=title, author="anonymous")).metadata == {"page_count": 1}
+
+
+def test_a_long_title_is_cut(read):
+    assert read(make_pdf([["a"]], title="x" * 999)).metadata["title"] == "x" * MAX_METADATA_CHARS
 
 
 def test_a_title_loses_the_program_that_wrote_it(read):

@@ -3,7 +3,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lateral.loaders.sentences import split_sentences
+from lateral.loaders.sentences import _SOFT, _TITLES, split_sentences
 
 
 def sentences(text):
@@ -38,10 +38,21 @@ def sentences(text):
         ("| a | b |\n| c | d |", ["| a | b |", "| c | d |"]),
         ("**Bold.** Next", ["**Bold.**", "Next"]),
         ("see example.com/a.b for more", ["see example.com/a.b for more"]),
+        ("Cats, etc.  and dogs. Yes.", ["Cats, etc.  and dogs.", "Yes."]),
+        ("See No.  7 now. No.  I won't.", ["See No.  7 now.", "No.", "I won't."]),
+        ('Well...  maybe. "What?"  he said.', ["Well...  maybe.", '"What?"  he said.']),
+        ("Cats, etc. \n and dogs. Cats etc.\n\nand dogs.", ["Cats, etc. \n and dogs.", "Cats etc.", "and dogs."]),
+        ("  12. Buy milk. (3. No item.", ["12. Buy milk.", "(3.", "No item."]),
     ],
 )
 def test_borders(text, expected):
     assert sentences(text) == expected
+
+
+@pytest.mark.parametrize("word", sorted(_TITLES | _SOFT))
+def test_every_abbreviation_is_known_even_in_brackets(word):
+    text = f'As said (["{word}. xiv) it stands.'
+    assert sentences(text) == [text]
 
 
 TEXTS = st.text(alphabet=st.sampled_from("ab A1.!?…。\"')([]\n\t -#|*\u3000é"), max_size=200) | st.text(max_size=100)
@@ -59,7 +70,7 @@ def test_spans_are_trimmed_ordered_and_leave_out_only_whitespace(text):
     assert not text[position:].strip()
 
 
-@pytest.mark.parametrize("unit", [".", '."', "a. ", "\n", "\n ", "x", "\n- a", "漢。", " "])
+@pytest.mark.parametrize("unit", [".", '."', "a. ", "\n", "\n ", "x", "\n- a", "漢。", " ", "1. ", "etc.  "])
 def test_time_is_linear_in_one_long_line(unit):
     size = 200_000
 

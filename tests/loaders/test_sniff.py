@@ -1,7 +1,8 @@
 import codecs
+import time
 
 import pytest
-from lateral.loaders.sniff import sniff, unread_format
+from lateral.loaders.sniff import CONTROL_SHARE, HEAD_BYTES, PDF_MARK_BYTES, sniff, unread_format
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,9 @@ from lateral.loaders.sniff import sniff, unread_format
         (b"<!doctype html><p>not found", ".pdf", "html"),
         (b"\xef\xbb\xbf <HTML lang=en>", "", "html"),
         (b"<?xml version='1.0'?>\n<!-- x -->\n<!DOCTYPE html PUBLIC", ".xml", "html"),
+        (b"<!-- x --><!-- <html> \n -->\n\n<!---->  <html>", ".txt", "html"),
+        (b"<!-- x --><!-- <html> -->words", ".txt", "text"),
+        (b"<!-- never closed <html>", ".txt", "text"),
         ("<!DOCTYPE html><p>".encode("utf-16"), "", "html"),
         (b"<p>Hello", ".html", "html"),
         (b"Hello", ".HTM", "html"),
@@ -67,3 +71,21 @@ def test_format(head, suffix, expected):
 )
 def test_unread_formats_have_names(head, suffix, expected):
     assert unread_format(head, suffix) == expected
+
+
+@pytest.mark.parametrize("unit", [b"<!-- a -->\n", b"<!---->", b"<!--", b"<?xml>", b"\n "])
+def test_a_head_of_nothing_but_comments_takes_no_time(unit):
+    begun = time.perf_counter()
+    assert sniff((unit * HEAD_BYTES)[:HEAD_BYTES] + b"# Title", ".md") == "markdown"
+    assert time.perf_counter() - begun < 1
+
+
+def test_a_pdf_mark_far_from_the_beginning_is_none():
+    assert sniff(b"x" * (PDF_MARK_BYTES - 5) + b"%PDF-\0", "") == "pdf"
+    assert sniff(b"x" * (PDF_MARK_BYTES - 4) + b"%PDF-\0", "") is None
+
+
+def test_a_few_control_characters_are_still_text():
+    few = int(CONTROL_SHARE * 1000)
+    assert sniff(b"x" * (1000 - few) + b"\x01" * few, "") == "text"
+    assert sniff(b"x" * (999 - few) + b"\x01" * (few + 1), "") is None

@@ -3,7 +3,7 @@ import codecs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lateral.loaders.text import clean, decode, read_text
+from lateral.loaders.text import SAMPLE_BYTES, clean, decode, read_text
 
 RUSSIAN = (
     "Шаровидный питон питается мелкими грызунами. Кормите его раз в неделю, вечером, и не тревожьте после еды. " * 5
@@ -38,6 +38,21 @@ def test_one_damaged_byte_does_not_turn_utf8_into_another_encoding():
     text, warning = decode(raw)
     assert text == RUSSIAN + "\ufffd" + RUSSIAN
     assert warning == "1 characters are not valid UTF-8 and were replaced"
+
+
+@pytest.mark.parametrize(("letters", "damaged"), [(10, True), (9, False)])
+def test_up_to_a_tenth_of_bad_bytes_is_damage(letters, damaged):
+    # One bad byte: one tenth of ten two-byte letters, but more than a tenth of nine.
+    text, warning = decode("é".encode() * letters + b" \xe9 " + b"plain words " * 20)
+    assert text.startswith("é" * letters) is damaged
+    assert ("were replaced" if damaged else "was read as") in warning
+
+
+def test_an_encoding_is_guessed_from_where_it_begins_to_matter():
+    plain, russian = "plain words " * SAMPLE_BYTES, RUSSIAN * 100
+    text, warning = decode(plain.encode() + russian.encode("cp1251"))
+    assert text.removeprefix(plain) == russian
+    assert "1251" in warning
 
 
 def test_a_cut_utf16_file_is_read_with_a_warning():

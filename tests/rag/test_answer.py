@@ -1,9 +1,12 @@
 import json
+import re
 
 import numpy as np
+import pytest
 from lateral.rag.answer import Answer, citation_as_dict, hit_as_dict
 from lateral.rag.citations import Citation
 from lateral.retrievers.hit import Hit, TrailStep
+from markdown_it import MarkdownIt
 
 
 def make_answer(make_hit, **changes):
@@ -58,11 +61,61 @@ def test_a_notebook_shows_the_answer_and_its_sources(make_hit):
     )
 
 
+def render(answer):
+    """As a notebook would, without its own safeguards."""
+    return MarkdownIt("js-default", {"html": True}).render(answer._repr_markdown_())
+
+
 def test_documents_can_not_smuggle_markup_into_a_notebook(make_hit):
     quote = "![x](http://evil.example/p.png) <script>"
     citation = Citation(1, "d", "/docs/a_b*.md", None, quote, (), True)
-    shown = make_answer(make_hit, text=f"See {quote} `a < b`.", citations=(citation,))._repr_markdown_()
-    assert shown.count("![") == shown.count(r"\![") == 1  # an escaped mark makes a link, which loads nothing
-    assert shown.count("<script") == shown.count(r"\<script") == 1
-    assert "`a < b`" in shown
-    assert r"a\_b\*.md" in shown
+    html = render(make_answer(make_hit, text=f"See {quote} `a < b`.", citations=(citation,)))
+    assert html.count("![x](http://evil.example/p.png) &lt;script&gt;") == 2
+    assert "<code>a &lt; b</code>" in html
+    assert "a_b*.md" in html
+
+
+HOSTILE = [
+    "![x](http://evil.example/x.png)",
+    r"\![x](http://evil.example/x.png)",
+    r"\\![x](http://evil.example/x.png)",
+    "[x](http://evil.example)",
+    r"\[x](http://evil.example)",
+    r"![x\](http://evil.example)",
+    "[x][1] ![y][1]\n\n[1]: http://evil.example",
+    r"[x]" + "\n\n" + r"[x\]: http://evil.example" + "\n\n[x]: http://evil.example",
+    "<img src=x onerror=alert(1)>",
+    r"\<img src=x>",
+    r"\\<script>alert(1)</script>",
+    "</p>\n<script>alert(1)</script>",
+    "<!-- <?php <![CDATA[ <!DOCTYPE",
+    "<http://evil.example/> <someone@evil.example>",
+    "[![x](http://evil.example/x.png)](http://evil.example)",
+    "```\n<script>\n```\n<script>alert(1)</script>",
+    "&lt;script&gt;",
+]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_no_tag_link_or_image_of_a_document_is_rendered(make_hit, hostile):
+    citation = Citation(1, "d", f"/docs/{hostile}", None, hostile, (), True)
+    html = render(make_answer(make_hit, text=f"See “{hostile}” [1].", citations=(citation,), degraded=(hostile,)))
+    found = set(re.findall(r"<[^\s>]+", html))
+    assert found <= {
+        f"<{slash}{tag}" for tag in ("p", "ul", "li", "strong", "code", "pre", "br") for slash in ("", "/")
+    }
+
+
+@pytest.mark.parametrize(
+    "address", ["http://evil.example", "HTTPS://evil.example", "www.evil.example", "a@evil.example"]
+)
+def test_bare_addresses_are_shown_and_not_left_for_a_renderer_that_links_them(make_hit, address):
+    citation = Citation(1, "d", "/docs/a.md", None, address, (), True)
+    answer = make_answer(make_hit, text=f"See {address} [1].", citations=(citation,))
+    assert address not in answer._repr_markdown_()
+    assert render(answer).count(address) == 2
+
+
+def test_the_answers_own_emphasis_and_markers_stay(make_hit):
+    html = render(make_answer(make_hit, text="Add **8 drops** [1][2]: no more!"))
+    assert html == "<p>Add <strong>8 drops</strong> [1][2]: no more!</p>\n"

@@ -155,3 +155,18 @@ def test_the_default_model_knows_other_words(cite, minilm, claim, supported, nea
     citation = cite(f"{claim} [1]", minilm)
     assert citation.supported is supported
     assert nearest is None or citation.quote == nearest
+
+
+def test_two_capitalised_words_that_open_a_claim_are_a_name(check):
+    assert check("Red Cross says to store batteries in a cool place [1].") == [(1, True)]
+    assert check("Blue Cross says to store batteries in a cool place [1].") == [(1, False)]
+
+
+def test_a_word_that_some_passage_also_writes_small_is_no_name(make_passage):
+    passages = [make_passage("Store the batteries in a cool dry place."), make_passage("Our Shop is a shop.", 2)]
+    (citation,) = check_citations("Shop staff store the batteries in a cool dry place [1].", passages)
+    assert citation.supported
+    (citation,) = check_citations(
+        "Shop staff store the batteries in a cool dry place [1].", [passages[0], make_passage("Our Shop is good.", 2)]
+    )
+    assert not citation.supported

@@ -101,3 +101,30 @@ def test_any_text_parses_and_every_claim_cites(pieces):
 
 def test_long_runs_of_marks_take_linear_time():
     parse_claims("[1]" * 5_000 + "“" * 5_000 + "`" * 5_001 + "\n[" * 5_000 + "word. " * 5_000)
+
+
+@pytest.mark.parametrize("mark", ["```", "~~~", "`", "``"])
+def test_code_marks_inside_quotes_hide_no_marker(mark):
+    assert parsed(f"“A {mark} fence.” [1]\n“No fence.” [2]\nUse {mark}rows[3]{mark} [4].") == [
+        (f"“A {mark} fence.”", (1,)),
+        ("“No fence.”", (2,)),
+        (f"Use {mark}rows[3]{mark}.", (4,)),
+    ]
+
+
+def test_quote_marks_inside_code_hide_no_marker():
+    assert parsed("Write `say “x` here [1]. It ends ” there [2].") == [
+        ("Write `say “x` here.", (1,)),
+        ("It ends ” there.", (2,)),
+    ]
+
+
+@pytest.mark.parametrize("quote", ["“As in [1].”", "«As in [1].»", "「As in [1].」", "『As in [1].』", '"As in [1]."'])
+def test_every_kind_of_quote_marks_is_read(quote):
+    (claim,) = parse_claims(f"{quote} [2]")
+    assert (claim.quotes, claim.cited) == (("As in [1].",), (2,))
+
+
+@pytest.mark.timeout(20)
+def test_a_heading_for_sources_takes_linear_time():
+    assert parse_claims("sources" + " " * 300_000 + "x") == []

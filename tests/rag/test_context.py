@@ -63,6 +63,11 @@ def test_other_pages_and_documents_are_not_joined(cut_out, place):
     assert len(build([cut_out(0, 36), cut_out(23, 66, **place)])) == 2
 
 
+def test_a_chunk_over_a_filled_gap_joins_and_gives_it_its_text(cut_out):
+    (passage,) = build([cut_out(78, 99), cut_out(61, 76), cut_out(55, 80)])
+    assert (passage.start_char, passage.text) == (55, PAGE[55:99])
+
+
 def test_neighbours_that_disagree_on_the_text_they_share_stay_apart(make_hit):
     assert [passage.text for passage in build([make_hit("abcdef", 0), make_hit("XYghijkl", 4)])] == [
         "abcdef",
@@ -157,3 +162,10 @@ def test_passages_are_true_slices_within_the_budget(make_hit, places, budget):
         assert passage.tokens == len(passage.text.split())
     taken = [(passage.page, at) for passage in passages for at in range(passage.start_char, passage.end_char)]
     assert len(taken) == len(set(taken))
+
+
+def test_a_chunk_that_overlaps_a_cut_passage_is_dropped(make_hit):
+    whole, behind = make_hit(PAGE, 100), make_hit(PAGE[37:49], 137)
+    overlapping = make_hit(PAGE[28:49], 128)  # 8 of its 21 characters are taken, and its 5 words would fit
+    assert [passage.text for passage in build([whole, overlapping], 14)] == [PAGE[:36]]
+    assert [passage.text for passage in build([whole, behind], 14)] == [PAGE[:36], PAGE[37:49]]

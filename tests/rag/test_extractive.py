@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lateral.errors import InvalidArgumentError
 from lateral.rag.citations import check_citations
@@ -67,6 +67,14 @@ def test_near_duplicates_are_quoted_once_and_other_numbers_are_no_duplicates(ask
     ]
 
 
+def test_sentences_of_equal_numbers_are_twins_only_where_most_words_are_shared(ask):
+    first = "The red valve holds clear cold rain water well at every hour of the day."
+    twin = "The red valve holds clear cold rain water well at every hour of the night."
+    other = "The red valve leaks oil."
+    assert len(ask("What does the red valve do?", first, twin).splitlines()) == 1
+    assert len(ask("What does the red valve do?", first, other).splitlines()) == 2
+
+
 def test_at_most_max_sentences_come(ask):
     texts = [
         f"The {name} valve holds {number} bar." for number, name in enumerate(["red", "blue", "green", "black"], 11)
@@ -83,6 +91,44 @@ def test_max_sentences_is_at_least_one(max_sentences):
 
 def test_a_sentence_with_unbalanced_marks_gets_others(ask):
     assert ask("How wide is the pipe?", "The pipe is 5” wide [7].") == "«The pipe is 5” wide [7].» [1]"
+    assert ask("How wide is the pipe?", "The “pipe« is 5 wide.") == "「The “pipe« is 5 wide.」 [1]"
+
+
+def test_a_sentence_with_every_kind_of_marks_has_its_curly_ones_straightened(ask, make_passage):
+    text = "The pipe is marked ” and “ and « and 」 and 『 on both ends."
+    answer = ask("How is the pipe marked?", text)
+    assert answer == '“The pipe is marked " and " and « and 」 and 『 on both ends.” [1]'
+    assert [citation.supported for citation in check_citations(answer, [make_passage(text)])] == [True]
+
+
+@pytest.mark.parametrize("mark", ["```", "~~~", "`"])
+def test_a_document_with_an_unpaired_code_mark_keeps_every_citation(ask, make_passage, mark):
+    texts = [f"The pipe is {number} m wide at {mark} the end." for number in (5, 6)]
+    answer = ask("How wide is the pipe at the end?", *texts, max_sentences=2)
+    citations = check_citations(answer, [make_passage(text, n) for n, text in enumerate(texts, start=1)])
+    assert [(citation.n, citation.supported) for citation in citations] == [(1, True), (2, True)]
+
+
+def test_a_long_sentence_with_another_number_is_no_duplicate(ask):
+    plain = (
+        "Add 8 drops of household bleach slowly to each gallon of clear cold water before you drink it with friends."
+    )
+    answer = ask(
+        "How many drops of bleach for each gallon of clear water?", plain, plain.replace("8", "16"), plain[:-1]
+    )
+    assert answer.splitlines() == [f"“{plain}” [1]", f"“{plain.replace('8', '16')}” [2]"]
+
+
+DOSES = (
+    "| Water | Bleach | Remark |\n|---|---|---|\n| 10 litres | 2 ml | or 20 drops of it |\n"
+    "| 20 litres | 4 ml | or 40 drops of it |\n| 50 litres | 10 ml | or 100 drops of it |"
+)
+
+
+def test_of_a_tables_rows_the_one_with_the_questions_own_phrase_comes_alone(ask):
+    assert ask("How much bleach for 20 litres of water?", DOSES) == (
+        "“Water | Bleach | Remark”: “20 litres | 4 ml | or 40 drops of it” [1]"
+    )
 
 
 def test_many_sentences_are_preselected_by_their_words(ask):
@@ -91,10 +137,14 @@ def test_many_sentences_are_preselected_by_their_words(ask):
     assert answer == "“Add 8 drops of 6% bleach to each gallon of clear water.” [2]"
 
 
+@settings(max_examples=500)
 @given(
     text=st.lists(
         st.sampled_from(
-            ["Add bleach", "to the", "water", "8 drops", ".", ". ", "\n", "\n\n", "“", "”", "[2]", "- ", "| ", "# "]
+            [
+                *("Add bleach", "to the", "water", "8 drops", ".", ". ", "\n", "\n\n", "[2]", "- ", "| ", "# "),
+                *("“", "”", "«", "»", "「", "』", "```", "~~~", "`", "【3】", '"'),
+            ]
         ),
         max_size=40,
     ).map(" ".join),
@@ -110,7 +160,9 @@ def test_every_quote_stands_in_its_passage(make_passage, text, max_sentences):
     else:
         assert len(citations) == len(answer.splitlines()) <= max_sentences
         assert all(citation.n == 7 and citation.supported for citation in citations)
-        assert all(line[1:].rsplit(" [7]")[0][:-1] in " ".join(text.split()) for line in answer.splitlines())
+        folded = " ".join(text.split())
+        straight = folded.replace("“", '"').replace("”", '"')
+        assert all(line[1:].rsplit(" [7]")[0][:-1] in (folded + straight) for line in answer.splitlines())
 
 
 @pytest.mark.slow

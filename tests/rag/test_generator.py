@@ -29,7 +29,7 @@ def test_a_call_too_many_is_an_error():
 
 
 def test_pieces_have_at_least_one_character():
-    with pytest.raises(InvalidArgumentError, match="piece_chars must be at least 1, got 0"):
+    with pytest.raises(InvalidArgumentError, match="piece_chars must be a whole number of at least 1, got 0"):
         ScriptedGenerator(["a"], piece_chars=0)
 
 

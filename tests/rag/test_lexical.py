@@ -1,5 +1,12 @@
 import pytest
-from lateral.rag.lexical import capitalised, content_stems, numbers
+from lateral.rag.lexical import capitalised, content_stems, numbers, split_words, stems
+
+SERIAL = "123456789012345678901234567890"
+
+
+def test_words_are_runs_of_letters_and_digits():
+    assert split_words("It's a_b, B12!") == ["It", "s", "a", "b", "B12"]
+    assert stems("The Pythons were running") == ["the", "python", "were", "run"]
 
 
 def test_stems_leave_out_stopwords_and_fold_case():
@@ -19,6 +26,9 @@ def test_stems_leave_out_stopwords_and_fold_case():
         ("the 1990s, 2nd, B12", {"1990", "2", "12"}),
         ("at -5 or −7, pages 10-12", {"-5", "-7", "10", "12"}),
         ("0.50 and 007 and -0", {"0.5", "7", "0"}),
+        ("1234567890123456789012345678901 and 1234567890123456789012345678902", {SERIAL + "1", SERIAL + "2"}),
+        (f"{SERIAL}0.10 and 1,000,000,{'000,' * 9}000", {SERIAL + "0.1", "1" + "0" * 36}),
+        ("2¼ and 1.5½ and ٣ and -0½", {"2.25", "1.5", "3", "-0.5"}),
         ("eight", set()),
         ("", set()),
     ],
@@ -44,3 +54,12 @@ def test_capitalised_words_know_whether_they_open_a_sentence():
         ("O", False),
         ("Hara", False),
     ]
+
+
+def test_a_number_may_have_a_million_digits():
+    assert numbers("9" * 1_000_000) == {"9" * 1_000_000}
+
+
+@pytest.mark.timeout(20)
+def test_many_names_take_linear_time():
+    assert len(capitalised("Ann " * 1_000_000)) == 1_000_000

@@ -2,8 +2,10 @@ import asyncio
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from lateral.errors import (
     IndexNotFoundError,
     InvalidArgumentError,
     SourceRootError,
+    StoreError,
 )
 from lateral.loaders.node import document_id
 from lateral.rag.extractive import NOTHING_FOUND
@@ -154,6 +157,37 @@ def test_sync_refuses_a_missing_and_an_emptied_root(rag, folder, tmp_path):
     assert rag.status().documents == 3
 
 
+def test_sync_judges_each_root_alone_and_hidden_files_are_no_content(rag, folder, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "salt.txt").write_text("Salt melts ice.")
+    rag.add([folder, other])
+    for path in folder.iterdir():
+        path.unlink()
+    (folder / ".DS_Store").write_text("left by a file manager")
+    with pytest.raises(SourceRootError, match="is empty, and the index holds 3 documents"):
+        rag.sync([other, folder])
+    assert rag.status().documents == 4
+
+
+@pytest.mark.parametrize("call", ["add", "sync", "remove"])
+def test_an_empty_path_is_refused(rag, folder, call):
+    rag.add(folder)
+    with pytest.raises(InvalidArgumentError, match="must not be empty"):
+        getattr(rag, call)("")
+    assert rag.status().documents == 3
+
+
+def test_a_file_that_became_something_unread_keeps_its_old_version_and_is_named(rag, folder):
+    rag.add(folder)
+    (folder / "tea.txt").write_bytes(b"PK\x03\x04 now a zip archive" + bytes(100))
+    for change in (rag.add, rag.sync):
+        report = change(folder)
+        assert [(Path(it.source).name, it.error) for it in report.failed] == [("tea.txt", "UnsupportedFormatError")]
+        assert "tea.txt" in sources(rag)
+    assert "UnsupportedFormatError" in rag.status().stale[str(folder / "tea.txt")]
+
+
 def test_a_missing_path_makes_no_index(rag, tmp_path):
     with pytest.raises(SourceRootError, match="there is no file or folder"):
         rag.add(tmp_path / "nowhere")
@@ -189,7 +223,8 @@ def test_a_pdf_without_text_is_kept_and_said(rag, tmp_path):
     samples = Path(__file__).parents[2] / "notebooks" / "samples"
     report = rag.add(samples / "boil-notice-scan.pdf")
     assert counts(report) == (1, 0, 0, 0)
-    assert "pages 1-2 have no text layer" in report.skipped[0].reason
+    assert "pages 1-2 have no text layer" in report.warnings[0][1]
+    assert "pages 1-2 have no text layer" in report.as_dict()["skipped"][0]["reason"]
     status = rag.status()
     assert (status.chunks, status.pages, status.pages_without_text) == (0, 2, 2)
     assert rag.ask("Where is water handed out?").text == NOTHING_FOUND
@@ -246,6 +281,39 @@ def test_a_blank_document_in_memory_is_a_failure_and_the_rest_goes_on(rag):
     report = rag.add([{"id": "blank", "text": "  "}, {"id": "full", "text": "words"}])
     assert [(it.source, it.error) for it in report.failed] == [("blank", "EmptyDocumentError")]
     assert counts(report) == (1, 0, 0, 0)
+
+
+def test_an_error_in_the_middle_keeps_what_came_before_it(rag):
+    with pytest.raises(InvalidArgumentError, match="stands twice"):
+        rag.add({"id": name, "text": f"document {name}"} for name in "abca")
+    assert sources(rag) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (Document("x", (Section("bad \ud800 text"),)), "lone surrogates"),
+        (Document("x", (Section("same"), Section("same"))), "stand at one place"),
+        ({"id": "x", "text": "y", "metadata": {"title": "\ud800"}}, "lone surrogates"),
+        ({"id": "x", "text": "y", "metadata": ["a"]}, "metadata must be a mapping"),
+    ],
+)
+def test_a_document_that_cannot_be_stored_is_named(rag, document, message):
+    with pytest.raises(InvalidArgumentError, match=message):
+        rag.add(document)
+
+
+def test_a_document_id_that_is_an_indexed_file_is_refused(rag, folder):
+    rag.add(folder)
+    with pytest.raises(InvalidArgumentError, match="is a file of the index"):
+        rag.add({"id": str(folder / "tea.txt"), "text": "coffee"})
+
+
+def test_a_memory_id_wins_over_a_folder_of_that_name(rag, tmp_path, folder, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rag.add([folder, {"id": "files", "text": "a memo"}])
+    assert counts(rag.remove("files")) == (0, 0, 0, 1)
+    assert "memo" not in [hit.node.source for hit in rag.retrieve("memo")]
 
 
 def test_remove_takes_paths_folders_and_ids_and_refuses_the_unknown(rag, folder):
@@ -307,6 +375,60 @@ def test_passages_longer_than_the_encoder_reads_are_counted_and_said(tmp_path, c
     rag.add({"id": "long", "text": "word " * 900})
     assert rag.status().cut_passages == 1
     assert "1 passages are longer than the 512 tokens" in caplog.text
+
+
+def test_two_retrievers_with_one_space_share_its_vectors(tmp_path):
+    class Second(BiEncoderRetriever):
+        name = "second"
+
+    encoder = CountingEmbedder()
+    rag = RAG(tmp_path / "index", retrievers=(BiEncoderRetriever(encoder=encoder), Second(encoder=encoder)))
+    rag.add({"id": "a", "text": "some words"})
+    assert encoder.encoded == ["some words"]
+    assert [step.stage for step in rag.retrieve("words")[0].trail] == ["bi-encoder", "second", "rrf"]
+
+
+def test_a_rag_that_looked_before_the_index_was_made_follows_the_catalog(tmp_path):
+    early = RAG(tmp_path / "index", retrievers=("bm25",))
+    assert [retriever.name for retriever in early.retrievers] == ["bm25"]
+    RAG(tmp_path / "index", retrievers=("bm25", BiEncoderRetriever(encoder=HashEmbedder()))).add(
+        {"id": "a", "text": "b c"}
+    )
+    with pytest.raises(IndexConfigError, match="made with the retrievers bm25, bi-encoder"):
+        early.add({"id": "d", "text": "e f"})
+
+
+def test_an_index_without_documents_can_be_made_otherwise(tmp_path, folder):
+    broken = CountingEmbedder()
+    broken.fail = True
+    with pytest.raises(RuntimeError, match="broke"):
+        RAG(tmp_path / "index", retrievers=(BiEncoderRetriever(encoder=broken),)).add(folder)
+    rag = RAG(tmp_path / "index", retrievers=("bm25",), chunk_size=40)
+    rag.add(folder)
+    assert (list(rag.status().retrievers), rag.status().chunk_size) == (["bm25"], 40)
+
+
+def test_retrievers_are_named_once_and_as_they_are(tmp_path):
+    with pytest.raises(InvalidArgumentError, match="each retriever can be named once"):
+        RAG(tmp_path / "index", retrievers=("bm25", "bm25")).add({"id": "a", "text": "b"})
+    with pytest.raises(InvalidArgumentError, match="there is no retriever named 'bi_encoder'"):
+        RAG(tmp_path / "index", retrievers=("bi_encoder",)).add({"id": "a", "text": "b"})
+    one = RAG(tmp_path / "one", retrievers="bm25")
+    one.add({"id": "a", "text": "two words"})
+    assert [step.stage for step in one.retrieve("words")[0].trail] == ["bm25"]
+
+
+@pytest.mark.parametrize("query", ["lone \ud800 surrogate words", "words " * 10_000, "wörds 🐍 \0 words"])
+def test_odd_queries_are_answered(rag, folder, query):
+    rag.add({"id": "a", "text": "some words"})
+    assert rag.retrieve(query)[0].node.source == "a"
+
+
+def test_a_query_that_is_no_text_is_refused(rag):
+    rag.add({"id": "a", "text": "some words"})
+    for call in (rag.retrieve, rag.ask, rag.stream):
+        with pytest.raises(InvalidArgumentError, match="a query must be a text, got None"):
+            call(None)
 
 
 def test_reading_without_an_index_says_how_to_make_one(rag):
@@ -440,6 +562,147 @@ def test_an_interrupted_add_keeps_what_was_acknowledged_and_goes_on(tmp_path):
     assert rag.retrieve("file number 7 words", 3), "it can be searched at once"
     assert counts(rag.add(folder)) == (3000 - kept, 0, kept, 0)
     assert rag.verify().problems == ()
+
+
+def test_closing_while_others_read_is_harmless(rag, folder):
+    rag.add(folder)
+    failures = []
+
+    def read():
+        try:
+            for _ in range(150):
+                assert len(rag.retrieve("tea bread honey", 3)) == 3
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        rag.close()
+    assert failures == []
+
+
+def test_an_index_made_anew_under_a_closed_rag_is_not_confused_with_the_old(rag, folder, tmp_path):
+    rag.add(folder)
+    assert rag.retrieve("tea")
+    rag.close()
+    shutil.rmtree(tmp_path / "index")
+    RAG(tmp_path / "index", retrievers=("bm25", BiEncoderRetriever(encoder=HashEmbedder()))).add(
+        {"id": "new", "text": "tea"}
+    )
+    assert [hit.node.source for hit in rag.retrieve("tea")] == ["new"]
+
+
+def test_a_forked_reader_reads_for_itself(rag, folder):
+    rag.add(folder)
+    expected = [hit.node.id for hit in rag.retrieve("tea")]
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if [hit.node.id for hit in rag.retrieve("tea")] == expected else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert [hit.node.id for hit in rag.retrieve("tea")] == expected
+
+
+def test_readers_hold_out_while_a_writer_merges_and_publishes_all_the_time(rag, tmp_path):
+    rag.add([{"id": f"doc-{at}", "text": f"shared words {at}"} for at in range(30)])
+    stop, failures, reads = threading.Event(), [], []
+
+    def read(index):
+        own = RAG(index, retrievers=("bm25", BiEncoderRetriever(encoder=HashEmbedder())))
+        while not stop.is_set():
+            try:
+                reads.append(len(own.retrieve("shared words", 50)))
+                own.status()
+                failures.extend(own.verify().problems)
+                own.close()
+            except Exception as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=read, args=(tmp_path / "index",)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for turn in range(40):
+        rag.add([{"id": f"doc-{at}", "text": f"shared words {at} {turn}"} for at in range(turn % 30, 30)])
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert [it for it in failures if getattr(it, "cure", "") != "refresh"] == []
+    assert set(reads) == {30}
+
+
+def test_a_users_own_file_in_a_folder_named_vectors_is_safe(tmp_path):
+    (tmp_path / "index" / "vectors").mkdir(parents=True)
+    (tmp_path / "index" / "vectors" / "precious.npy").write_text("mine")
+    with pytest.raises(StoreError, match="holds other files"):
+        RAG(tmp_path / "index", retrievers="bm25").add({"id": "a", "text": "words"})
+    assert (tmp_path / "index" / "vectors" / "precious.npy").read_text() == "mine"
+
+
+def test_merging_does_not_hide_damage_and_adding_goes_on(rag, tmp_path):
+    rag.add({"id": "first", "text": "the first words"})
+    (segment,) = (tmp_path / "index" / "vectors").iterdir()
+    raw = bytearray(segment.read_bytes())
+    raw[-1] ^= 1
+    segment.write_bytes(raw)
+    for at in range(12):
+        assert rag.add({"id": f"doc-{at}", "text": f"more words {at}"}).added == 1
+    assert [problem.file for problem in rag.verify().problems] == [f"vectors/{segment.name}"]
+    assert rag.verify(repair=True).remaining == ()
+
+
+def test_verify_finds_a_text_that_was_changed_in_the_catalog(rag, tmp_path):
+    rag.add({"id": "a", "text": "eight drops a gallon"})
+    with sqlite3.connect(tmp_path / "index" / "catalog.sqlite") as connection:
+        connection.execute("UPDATE nodes SET text = 'eighty drops a gallon'")
+    (problem,) = rag.verify().problems
+    assert problem.cure == "none"
+    assert "has changed: its id does not fit" in problem.reason
+
+
+def test_repair_with_another_encoder_is_refused_and_changes_nothing(rag, folder, tmp_path):
+    rag.add(folder)
+    damaged(tmp_path / "index", "flipped vector")
+    other = RAG(tmp_path / "index", retrievers=("bm25", BiEncoderRetriever(encoder=HashEmbedder(32))))
+    with pytest.raises(EncoderMismatchError, match="another space"):
+        other.verify(repair=True)
+    assert len(rag.verify().problems) == 1
+
+
+def test_zeroed_pages_of_the_catalog_are_a_named_error_everywhere(rag, folder, tmp_path):
+    rag.add(folder)
+    rag.close()
+    catalog = tmp_path / "index" / "catalog.sqlite"
+    raw = bytearray(catalog.read_bytes())
+    raw[8000:40000] = bytes(32000)
+    catalog.write_bytes(raw)
+    fresh = RAG(tmp_path / "index")
+    for call in (
+        lambda: fresh.retrieve("tea"),
+        fresh.status,
+        lambda: fresh.add(folder),
+        lambda: fresh.verify(repair=True),
+    ):
+        with pytest.raises(StoreError, match=r"catalog\.sqlite|verify"):
+            call()
+
+
+def test_a_full_disk_is_a_named_error_and_loses_nothing(rag, folder, tmp_path):
+    rag.add(folder)
+    code = (
+        "import resource, sys\nfrom lateral import RAG\nfrom lateral.errors import StoreError\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))\n"
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "try:\n    RAG(sys.argv[1]).add([{'id': f'd{at}', 'text': f'word{at} ' * 900} for at in range(300)])\n"
+        "except StoreError as err:\n    print('StoreError', err)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "index")], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith("StoreError"), done.stderr
+    assert rag.status().documents == 3
+    assert rag.verify().problems == ()
+    assert rag.add({"id": "later", "text": "space again"}).added == 1
 
 
 def damaged(index, what):

@@ -113,3 +113,9 @@ def test_messages_of_another_make_are_refused(messages):
 )
 def test_a_source_is_called_by_its_last_part(source, name):
     assert source_name(source) == name
+
+
+@pytest.mark.timeout(20)
+def test_a_bracket_before_many_blanks_takes_linear_time(make_passage):
+    text = "<" + " " * 300_000 + "x"
+    assert parse_messages(build_messages("q", [make_passage(text)])) == ("q", [(1, text)])

@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lateral.rag.quotable import MAX_QUOTE_CHARS, quotable_spans
+from lateral.rag.quotable import MAX_QUOTE_CHARS, quotable_spans, quotables
 
 
 def quotable(text):
@@ -43,6 +43,16 @@ def test_a_short_line_of_a_wrapped_text_is_a_heading():
         "This handbook tells how water is treated at home, with bleach or\nby boiling.",
         "Keep it dark and cool in bottles that close tight, at all times.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "is_table"), [(("Bleach 8 drops", "Iodine 5 drops"), True), (("Bleach 8", "Iodine five"), False)]
+)
+def test_short_lines_are_a_table_where_two_of_three_have_figures(rows, is_table):
+    text = "\n".join(["Agent dose", *rows, "", "x" * 40 + " and words behind it so that the lines above are short."])
+    found = [row for row in quotables(text) if row.header is not None]
+    assert [text[row.start : row.end] for row in found] == (list(rows) if is_table else [])
+    assert all(text[slice(*row.header)] == "Agent dose" for row in found)
 
 
 def test_a_capital_at_the_start_of_a_wrapped_line_ends_no_sentence():

@@ -1,6 +1,12 @@
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from lateral.errors import InvalidArgumentError
+from lateral.rag.citations import check_citations
+from lateral.rag.extractive import ExtractiveGenerator
+from lateral.rag.prompt import build_messages
 from lateral.rag.scale import CosineScale, measure_scale
 from lateral.retrievers.hash_embedder import HashEmbedder
 from lateral.retrievers.retriever import VectorSpace
@@ -29,6 +35,76 @@ class Shifted:
 class Broken(Shifted):
     def encode_documents(self, texts):
         return np.full((len(texts), 65), np.nan, np.float32)
+
+
+class Counting(HashEmbedder):
+    """Counts the texts that it encodes."""
+
+    encoded = 0
+
+    def encode_documents(self, texts):
+        self.encoded += len(texts)
+        return super().encode_documents(texts)
+
+
+class Unhashable(Counting):
+    __hash__ = None
+
+
+class Slotted:
+    """Can't be weakly referenced."""
+
+    __slots__ = ("inner",)
+
+    def __init__(self):
+        self.inner = Counting(64)
+
+    def encode_documents(self, texts):
+        return self.inner.encode_documents(texts)
+
+    encode_queries = encode_documents
+
+    @property
+    def encoded(self):
+        return self.inner.encoded
+
+
+def test_an_encoder_is_measured_once_for_each_kind_of_comparison():
+    encoder, other = Counting(64), Counting(8)
+    first = [measure_scale(encoder, questions=questions) for questions in (True, False)]
+    assert encoder.encoded == 48
+    assert [measure_scale(encoder, questions=questions) for questions in (True, False)] == first
+    assert encoder.encoded == 48
+    assert first[0] != first[1]
+    assert measure_scale(other, questions=True) != first[0]
+
+
+def test_a_measured_encoder_is_not_kept_alive():
+    encoder = Counting(64)
+    measure_scale(encoder, questions=True)
+    watched = weakref.ref(encoder)
+    del encoder
+    gc.collect()
+    assert watched() is None
+
+
+@pytest.mark.parametrize("make", [lambda: Unhashable(64), Slotted])
+def test_an_encoder_that_can_not_be_remembered_is_measured_each_time(make):
+    encoder = make()
+    assert measure_scale(encoder, questions=True) == measure_scale(encoder, questions=True)
+    assert encoder.encoded == 48
+
+
+def test_a_second_question_and_its_check_encode_no_probes(make_passage):
+    encoder, passages = Counting(64), [make_passage("Add 8 drops of bleach to each gallon of clear water.")]
+    costs = []
+    for _ in range(2):
+        before = encoder.encoded
+        messages = build_messages("How many drops of bleach per gallon?", passages)
+        assert "".join(ExtractiveGenerator(encoder).generate(messages)).endswith("[1]")
+        check_citations("Each gallon of water gets 8 drops [1].", passages, encoder=encoder)
+        costs.append(encoder.encoded - before)
+    assert costs == [48, 0]  # hashed words are no evidence of meaning, so only the probes are encoded
 
 
 def test_background_is_zero_and_related_is_one():

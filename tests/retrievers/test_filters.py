@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lateral.errors import FilterError
 from lateral.loaders.node import Node, document_id
-from lateral.retrievers.filters import filter_nodes, to_sql, validate_where
+from lateral.retrievers.filters import filter_nodes, to_sql
 
 TABLE = "CREATE TABLE nodes (source TEXT, page INTEGER, kind TEXT, document_id TEXT, metadata TEXT)"
 
@@ -111,7 +111,7 @@ def test_filter_lets_through_the_nodes_it_describes(where, expected):
 )
 def test_malformed_filter_is_refused_with_the_part_that_is_wrong(where, message):
     with pytest.raises(FilterError, match=message) as caught:
-        validate_where(where)
+        to_sql(where)
     assert len(str(caught.value)) < 300
 
 
@@ -123,9 +123,9 @@ def nested(levels):
 
 
 def test_nesting_is_bounded_at_32_levels():
-    validate_where(nested(32))
+    to_sql(nested(32))
     with pytest.raises(FilterError, match="at most 32 levels"):
-        validate_where(nested(33))
+        to_sql(nested(33))
 
 
 def test_filter_that_contains_itself_is_refused():
@@ -267,7 +267,7 @@ def test_sql_agrees_with_an_independent_evaluator(descriptions, where, ascii_onl
 )
 def test_anything_is_either_refused_as_a_filter_or_runs(where):
     try:
-        validate_where(where)
+        to_sql(where)
     except FilterError:
         return
     assert set(filter_nodes(NODES, where)) <= set(NODES)

@@ -189,6 +189,72 @@ BROKEN = {
         lambda folder: (write(folder / "config.json", {}), write(folder / "1_Pooling" / "config.json", {})),
         "how long its vectors",
     ),
+    "pointer of git-lfs": (
+        lambda folder: (folder / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid x\n"),
+        r"model\.safetensors is no whole safetensors file, at 49 bytes: .*git lfs pull",
+    ),
+    "empty weights": (lambda folder: (folder / "model.safetensors").write_bytes(b""), "at 0 bytes"),
+    "adapter beside weights": (
+        lambda folder: write_weights(folder / "adapter_model.safetensors"),
+        r"holds an adapter \(adapter_model\.safetensors\) to another model",
+    ),
+    "adapter alone": (
+        lambda folder: (
+            (folder / "model.safetensors").rename(folder / "adapter_model.safetensors"),
+            write(folder / "adapter_config.json", {"base_model_name_or_path": "some/model"}),
+        ),
+        "holds an adapter",
+    ),
+    "prompts as a list": (
+        lambda folder: write(folder / "config_sentence_transformers.json", {"prompts": ["query: "]}),
+        "damaged settings .AttributeError",
+    ),
+    "prompt that is no text": (
+        lambda folder: write(folder / "config_sentence_transformers.json", {"prompts": {"query": 7}}),
+        "damaged settings .TypeError: the prompt '7' is no text",
+    ),
+    "modules without a path": (lambda folder: write(folder / "modules.json", [{"type": OLD}]), "KeyError: 'path'"),
+    "modules as an object": (lambda folder: write(folder / "modules.json", {"a": 1}), "damaged settings"),
+    "modules in a name too long": (
+        lambda folder: write(folder / "modules.json", [{"path": "x" * 300, "type": OLD + "Transformer"}]),
+        "File name too long",
+    ),
+    "module of a number": (lambda folder: write(folder / "modules.json", [{"path": "", "type": 1}]), "AttributeError"),
+    "length of text": (
+        lambda folder: write(folder / "sentence_bert_config.json", {"max_seq_length": "x"}),
+        "TypeError",
+    ),
+    "length below 1": (
+        lambda folder: write(folder / "sentence_bert_config.json", {"max_seq_length": -5}),
+        "reads -5 tokens",
+    ),
+    "dimension of text": (
+        lambda folder: write(folder / "config_sentence_transformers.json", {"truncate_dim": "x"}),
+        "TypeError",
+    ),
+    "dimension below 1": (
+        lambda folder: write(folder / "config_sentence_transformers.json", {"truncate_dim": -1}),
+        "vectors have -1 dimensions",
+    ),
+    "dimension beyond memory": (
+        lambda folder: write(folder / "1_Pooling" / "config.json", {**NEW_POOLING, "embedding_dimension": 10**12}),
+        "vectors have 1000000000000 dimensions",
+    ),
+    "dimension without end": (
+        lambda folder: (folder / "1_Pooling" / "config.json").write_text('{"embedding_dimension": Infinity}'),
+        "OverflowError",
+    ),
+    "shards as a list": (
+        lambda folder: (
+            (folder / "model.safetensors").unlink(),
+            write(folder / "model.safetensors.index.json", {"weight_map": ["a"]}),
+        ),
+        "AttributeError",
+    ),
+    "no end of brackets": (
+        lambda folder: (folder / "config.json").write_text("[" * 100_000),
+        r"config\.json can't be read",
+    ),
     "no JSON": (lambda folder: (folder / "config.json").write_text("{"), r"config\.json can't be read"),
     "no object": (lambda folder: write(folder / "config.json", [1]), "must hold a JSON object"),
 }
@@ -199,6 +265,33 @@ def test_folder_that_can_not_be_used_is_refused_with_the_reason(folder, damage, 
     damage(folder)
     with pytest.raises(ModelNotFoundError, match=message):
         fingerprint_folder(folder)
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (b"[1]", "damaged settings"),
+        (b"{}", "damaged settings"),
+        (b'{"a": {"shape": []}}', "IndexError"),
+        (b"{", "damaged"),
+    ],
+)
+def test_a_table_with_a_damaged_header_is_refused(folder, header, message):
+    write(folder / "modules.json", modules(OLD + "StaticEmbedding"))
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"0")
+    with pytest.raises(ModelNotFoundError, match=message):
+        read_layout(folder)
+
+
+def test_the_two_prompts_are_told_apart(folder):
+    def prompts(query, document):
+        return lambda copy: write(
+            copy / "config_sentence_transformers.json", {"prompts": {"query": query, "document": document}}
+        )
+
+    pairs = [("", ""), ("a", ""), ("", "a"), ("a", "a")]
+    spaces = [fingerprint_folder(changed(folder, f"{q}-{d}", prompts(q, d))) for q, d in pairs]
+    assert len({space.fingerprint for space in spaces}) == 4
 
 
 def test_pickled_projection_is_refused(folder):

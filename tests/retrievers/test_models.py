@@ -161,3 +161,34 @@ def test_empty_name_is_refused(model):
 def test_wrong_dtype_is_refused_before_anything_loads():
     with pytest.raises(InvalidArgumentError, match="dtype must be one of"):
         load_bi_encoder(dtype="int4")
+
+
+@pytest.mark.parametrize(
+    "model", ["x" * 300, "some/" + "x" * 300, "x" * 5_000, "a\0b", "\ud800", "~nobody-of-this-name/x"]
+)
+def test_a_name_that_no_file_can_have_is_not_found(model):
+    with pytest.raises(ModelNotFoundError, match="local folder: there is none of this name") as caught:
+        find_model(model)
+    assert len(str(caught.value)) < 700
+
+
+def test_a_hash_embedder_of_absurd_size_is_not_found():
+    with pytest.raises(ModelNotFoundError, match="can't be had"):
+        load_bi_encoder("hash-embedder-" + "9" * 5_000, offline=True)
+
+
+def test_a_damaged_cache_is_passed_over_with_the_reason(tmp_path):
+    put_in_cache(tmp_path, "some/model", BUNDLED)
+    (tmp_path / "hf" / "hub" / "models--some--model" / "refs" / "main").write_bytes(b"\xff\xfe")
+    found, _ = look(tmp_path, "some/model", "offline")
+    assert "local cache: can't be read:" in found
+
+
+def test_the_default_is_never_asked_from_the_hub(tmp_path):
+    path = fake_bundle(tmp_path, "raise ImportError('not installed')")
+    with socket.create_server(("127.0.0.1", 0)) as hub:
+        hub.setblocking(False)
+        endpoint = f"http://127.0.0.1:{hub.getsockname()[1]}"
+        look(tmp_path, DEFAULT_BI_ENCODER, PYTHONPATH=path, HF_ENDPOINT=endpoint, HF_HUB_OFFLINE="0")
+        with pytest.raises(BlockingIOError, match="unavailable"):
+            hub.accept()

@@ -4,6 +4,7 @@ import logging
 import subprocess
 import sys
 import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -232,9 +233,60 @@ def test_threads_load_the_model_once_and_get_the_same_vectors(tiny, caplog):
 
 def test_files_that_can_not_be_loaded_are_reported(tiny):
     path = tiny("broken", seed=3)
-    (path / "model.safetensors").write_bytes(b"no safetensors")
+    (path / "model.safetensors").write_bytes((6).to_bytes(8, "little") + b"nojson")
     with pytest.raises(ModelNotFoundError, match="holds a model that can't be loaded"):
         load(path).encode_documents(["x"])
+
+
+def test_a_query_gets_in_between_the_batches_of_documents(tiny):
+    encoder = load(tiny("cls"))
+    encoder.encode_queries(["loads the model"])
+    batches, started = [], threading.Event()
+
+    def slow(*_):
+        batches.append(threading.current_thread())
+        started.set()
+        time.sleep(0.05)
+
+    hook = encoder._model.register_forward_pre_hook(slow)
+    indexing = threading.Thread(target=lambda: encoder.encode_documents(["text"] * 320))
+    indexing.start()
+    started.wait()
+    encoder.encode_queries(["How long must I wait?"])
+    before = len(batches)
+    indexing.join()
+    hook.remove()
+    assert len(batches) == 21  # 20 of documents
+    assert before <= 4
+
+
+def test_halves_of_surrogate_pairs_are_read_as_replacement_characters(tiny):
+    encoder = load(tiny("cls"))
+    broken, plain = ["a \ud800 b", "\udfff"], ["a \ufffd b", "\ufffd"]
+    assert encoder.count_tokens(broken) == encoder.count_tokens(plain)
+    for texts in (broken, broken[:1]):
+        np.testing.assert_array_equal(encoder.encode_documents(texts), encoder.encode_documents(plain[: len(texts)]))
+        np.testing.assert_array_equal(encoder.encode_queries(texts), encoder.encode_queries(plain[: len(texts)]))
+
+
+def test_a_damaged_tokenizer_is_reported(tiny):
+    path = tiny("no tokenizer", seed=3)
+    (path / "tokenizer.json").write_text("{}")
+    with pytest.raises(ModelNotFoundError, match=r"tokenizer\.json can't be read"):
+        load(path).count_tokens(["x"])
+
+
+def test_encoders_that_load_at_once_print_nothing():
+    code = """
+import threading
+from lateral.retrievers.models import load_bi_encoder
+encoders = [load_bi_encoder() for _ in range(4)]
+threads = [threading.Thread(target=encoder.encode_queries, args=(["x"],)) for encoder in encoders]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert result.stdout + result.stderr == ""
 
 
 def test_unknown_device_is_refused_at_first_use(tiny):

@@ -6,9 +6,11 @@ import io
 import json
 import logging
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
+import click
 import typer
 
 from ...errors import InvalidArgumentError, LateralError, StoreError
@@ -25,7 +27,14 @@ __all__ = ["add", "app", "ask", "doctor", "main", "remove", "search", "status", 
 EXIT_FAILED = 1  # some documents failed
 EXIT_USAGE = 2
 EXIT_INDEX = 3
+LOADING = "Loading the model and searching ..."
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+EPILOG = (
+    "Exit codes: 0 all well, 1 some documents failed, 2 usage, 3 the index. Settings (index, retrievers, model, "
+    "language, chunk_size, chunk_overlap, top_k) can stand in lateral.toml, or in the environment as LATERAL_INDEX and "
+    "so on."
+)
 
 app = typer.Typer(
     name="lateral",
@@ -34,31 +43,40 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=EPILOG,
 )
 
 IndexFlag = Annotated[
-    Path | None, typer.Option("--index", help="The index directory [default: .lateral].", show_default=False)
+    Path | None,
+    typer.Option("--index", help="The index directory (default: .lateral, or $LATERAL_INDEX).", show_default=False),
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, and only JSON, on stdout.")]
 RetrieversFlag = Annotated[
     str | None,
-    typer.Option(help="Retrievers of a new index, separated by commas [default: bm25,bi-encoder].", show_default=False),
+    typer.Option(help="Of a new index, separated by commas: bm25, bi-encoder (default: both).", show_default=False),
 ]
 ModelFlag = Annotated[
-    str | None, typer.Option(help="Bi-encoder of a new index: a name or a folder.", show_default=False)
+    str | None,
+    typer.Option(help="Bi-encoder of a new index, a name or a folder (default: all-MiniLM-L6-v2).", show_default=False),
 ]
 LanguageFlag = Annotated[
-    str | None, typer.Option(help="Language of a new index's BM25 stemmer [default: english].", show_default=False)
+    str | None,
+    typer.Option(help="Language of a new index's BM25 stemmer, or none (default: english).", show_default=False),
 ]
-SizeFlag = Annotated[int | None, typer.Option(help="Tokens of a chunk at most, for a new index.", show_default=False)]
+SizeFlag = Annotated[
+    int | None,
+    typer.Option(help="Tokens of a new index's chunks at most (default: what the model reads).", show_default=False),
+]
 OverlapFlag = Annotated[
-    int | None, typer.Option(help="Tokens that neighbouring chunks share at most.", show_default=False)
+    int | None, typer.Option(help="Tokens that neighbouring chunks share at most (default: 32).", show_default=False)
 ]
-TopKFlag = Annotated[int | None, typer.Option("--top-k", help="How many hits [default: 10].", show_default=False)]
+TopKFlag = Annotated[int | None, typer.Option("--top-k", help="How many hits (default: 10).", show_default=False)]
 WhereFlag = Annotated[
     str | None,
     typer.Option(
-        help='A filter as JSON, such as \'{"page": {"$lte": 3}}\' or \'{"file_name": "a.pdf"}\'.', show_default=False
+        help="A filter as JSON over source, page, kind, document_id and metadata such as file_name, with $eq $ne $gt "
+        '$gte $lt $lte $in $nin $and $or. Example: {"page": {"$lte": 3}}',
+        show_default=False,
     ),
 ]
 
@@ -70,18 +88,22 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Unicode shows a question mark, and no traceback
     try:
-        app()
-    except KeyboardInterrupt:
-        _end(
-            EXIT_INTERRUPTED,
-            "Interrupted",
-            "interrupted: what was committed is safe, run the same command to go on",
-            as_json,
-        )
+        code = app(standalone_mode=False)
+    except click.ClickException as err:
+        if not as_json:
+            from typer.rich_utils import rich_format_error
+
+            rich_format_error(err)
+        _end(EXIT_USAGE, "UsageError", err.format_message(), as_json, said=not as_json)
+    except click.Abort:
+        code = EXIT_INTERRUPTED
     except StoreError as err:
         _end(EXIT_INDEX, type(err).__name__, str(err), as_json)
     except LateralError as err:
         _end(EXIT_USAGE, type(err).__name__, str(err), as_json)
+    if code == EXIT_INTERRUPTED:
+        _end(code, "Interrupted", "interrupted: what was committed is safe, run the same command to go on", as_json)
+    sys.exit(code or 0)
 
 
 def _show_version(wanted: bool) -> None:
@@ -164,10 +186,10 @@ def search(
     as_json: JsonFlag = False,
 ) -> None:
     """Print the best passages for a query, with the rank and score of every stage."""
-    from .output import print_hits, print_json
+    from .output import print_hits, print_json, waiting
 
     settings = _settings(index=index, top_k=top_k)
-    with _rag(settings) as rag:
+    with _rag(settings) as rag, waiting(LOADING, off=as_json):
         hits = rag.retrieve(query, settings.top_k, _where(where))
     if as_json:
         from ...rag.answer import hit_as_dict
@@ -186,13 +208,15 @@ def ask(
     as_json: JsonFlag = False,
 ) -> None:
     """Answer a question, citing file and page."""
-    from .output import print_answer_sources, print_json
+    from .output import print_answer_sources, print_json, waiting
 
     settings = _settings(index=index, top_k=top_k)
     with _rag(settings) as rag:
-        stream = rag.stream(question, top_k=settings.top_k, where=_where(where))
+        with waiting(LOADING, off=as_json):
+            stream = rag.stream(question, top_k=settings.top_k, where=_where(where))
+            first = next(stream, "")
         if not as_json:
-            for piece in stream:
+            for piece in chain([first], stream):
                 typer.echo(piece, nl=False)
             typer.echo()
         answer = stream.finish()
@@ -270,10 +294,11 @@ def _where(text: str | None) -> dict[str, Any] | None:
     return where
 
 
-def _end(code: int, error: str, message: str, as_json: bool) -> NoReturn:
+def _end(code: int, error: str, message: str, as_json: bool, *, said: bool = False) -> NoReturn:
     from .output import print_json
 
     if as_json:
         print_json({"error": {"type": error, "message": message}})
-    typer.secho(message, err=True, fg=typer.colors.RED)
+    elif not said:
+        typer.secho(message, err=True, fg=typer.colors.RED)
     sys.exit(code)

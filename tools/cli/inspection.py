@@ -23,6 +23,8 @@ def print_status(status: IndexStatus, *, as_json: bool) -> None:
     table.add_row("pages", f"{status.pages:,}, {status.pages_without_text:,} without a text layer")
     table.add_row("cut passages", f"{status.cut_passages:,}")
     table.add_row("size", f"{status.bytes / 1e6:,.1f} MB")
+    if status.writer is not None:
+        table.add_row("being written", f"by process {status.writer}")
     for name, settings in status.retrievers.items():
         table.add_row("retriever", f"{name} ({', '.join(f'{key} {value}' for key, value in settings.items())})")
     stdout().print(table)

@@ -30,6 +30,8 @@ __all__ = [
     "show_source",
     "stderr",
     "stdout",
+    "tick",
+    "waiting",
 ]
 
 EXCERPT_CHARS = 300
@@ -49,6 +51,16 @@ def stderr() -> Console:
 def print_json(value: Mapping[str, object]) -> None:
     """Prints one JSON object on stdout, in ASCII, so that no terminal's encoding can break it."""
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+def tick(good: bool) -> str:
+    """Returns a mark that the terminal can show."""
+    encoding = sys.stdout.encoding or "ascii"
+    try:
+        "✓✗".encode(encoding)
+    except UnicodeEncodeError:
+        return "ok" if good else "no"
+    return "✓" if good else "✗"
 
 
 def show_source(source: str, page: int | None = None) -> str:
@@ -81,29 +93,35 @@ def print_answer_sources(answer: Answer) -> None:
         place = "no such passage" if citation.source is None else show_source(citation.source, citation.page)
         places[citation.n, place] = places.get((citation.n, place), True) and citation.supported
     for (number, place), supported in sorted(places.items()):
-        mark = "[green]✓[/green]" if supported else "[red]✗ does not say all that is claimed[/red]"
+        mark = f"[green]{tick(True)}[/green]" if supported else f"[red]{tick(False)} not all that is claimed[/red]"
         console.print(f"\\[{number}] {escape(place)} {mark}")
 
 
 def print_report(report: AddReport) -> None:
     """Prints what an add, sync or remove did; failures by name on stderr."""
-    counts = {
-        "added": report.added,
-        "updated": report.updated,
-        "unchanged": report.unchanged,
-        "removed": report.removed,
-    }
-    done = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing to do"
-    stdout().print(f"{done} ({report.nodes} nodes written)" if report.nodes else done)
+    stdout().print(report.summary())
     console = stderr()
-    notable = [it for it in report.skipped if not it.reason.startswith("hidden")]
-    for skipped in notable[:LISTED]:
-        console.print(f"[yellow]note[/yellow] {escape(show_source(skipped.source))}: {escape(skipped.reason)}")
-    if (unlisted := len(report.skipped) - len(notable[:LISTED])) > 0:
-        console.print(f"[yellow]note[/yellow] {unlisted} more skipped, hidden ones among them: --json lists them")
+    shown = [it for it in report.skipped if not it.reason.startswith("hidden")]
+    for skipped in shown[:LISTED]:
+        console.print(f"[yellow]skipped[/yellow] {escape(show_source(skipped.source))}: {escape(skipped.reason)}")
+    if len(shown) > LISTED:
+        console.print(f"[yellow]skipped[/yellow] {len(shown) - LISTED} more: --json lists them")
+    for source, words in report.warnings:
+        console.print(f"[yellow]note[/yellow] {escape(show_source(source))}: {escape(words)}")
     for failure in report.failed:
         place = show_source(failure.source, failure.page)
-        console.print(f"[red]failed[/red] {escape(place)}: {escape(failure.reason)} ({failure.error})")
+        console.print(f"[red]failed[/red] {escape(place)}: {escape(failure.reason)}")
+
+
+@contextmanager
+def waiting(what: str, *, off: bool) -> Iterator[None]:
+    """Shows on a terminal's stderr what is being waited for."""
+    console = stderr()
+    if off or not console.is_terminal:
+        yield
+        return
+    with console.status(what):
+        yield
 
 
 @contextmanager

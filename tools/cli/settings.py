@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -28,15 +29,23 @@ class Settings(BaseSettings):
     Files: `lateral.toml` in the working directory over `lateral/config.toml` in the user's configuration folder.
     """
 
-    model_config = SettingsConfigDict(env_prefix="LATERAL_", extra="forbid", protected_namespaces=())
+    model_config = SettingsConfigDict(
+        env_prefix="LATERAL_", env_ignore_empty=True, extra="forbid", protected_namespaces=()
+    )
 
     index: Path = Path(".lateral")
-    retrievers: list[str] | None = None
+    retrievers: Annotated[list[str] | None, NoDecode] = None
     model: str | None = None
     language: str | None = None
     chunk_size: int | None = None
     chunk_overlap: int | None = None
     top_k: int = 10
+
+    @field_validator("retrievers", mode="before")
+    @classmethod
+    def _split_names(cls, value: object) -> object:
+        """Lets a list be written as "bm25, bi-encoder"."""
+        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
     @classmethod
     def settings_customise_sources(
@@ -48,8 +57,8 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Returns the sources, the strongest first."""
-        files = [path for path in (Path(PROJECT_FILE), _user_file()) if path.is_file()]
-        return init_settings, env_settings, *(TomlConfigSettingsSource(settings_cls, path) for path in files)
+        files = (TomlConfigSettingsSource(settings_cls, path) for path in _files())
+        return init_settings, env_settings, *files
 
 
 def load_settings(flags: Mapping[str, Any]) -> Settings:
@@ -65,11 +74,19 @@ def load_settings(flags: Mapping[str, Any]) -> Settings:
         problems = [
             f"{'.'.join(map(str, it['loc']))}: {it['msg'].lower()}, got {it['input']!r:.60}" for it in err.errors()
         ]
-        raise InvalidArgumentError(f"settings can't be used: {'; '.join(problems)}") from err
-    except ValueError as err:  # a file that is no TOML, or a list in the environment that is no JSON
-        raise InvalidArgumentError(f"settings can't be read: {err}") from err
+        raise InvalidArgumentError(f"settings can't be used: {'; '.join(problems)} ({_places()})") from err
+    except ValueError as err:  # a file that is no TOML
+        raise InvalidArgumentError(f"settings can't be read: {err} ({_places()})") from err
 
 
-def _user_file() -> Path:
+def _files() -> list[Path]:
+    """Returns the settings files that are there, the strongest first."""
     folder = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    return Path(folder) / "lateral" / "config.toml"
+    return [path for path in (Path(PROJECT_FILE), Path(folder) / "lateral" / "config.toml") if path.is_file()]
+
+
+def _places() -> str:
+    """Says where settings came from, and which there are."""
+    variables = sorted(name for name in os.environ if name.startswith("LATERAL_"))
+    read = ", ".join([*map(str, _files()), *variables]) or "flags alone"
+    return f"read from {read}; the settings are {', '.join(Settings.model_fields)}"

@@ -1,7 +1,9 @@
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -142,6 +144,9 @@ def test_wrong_calls_end_with_a_sentence_and_the_right_code(home, arguments, cod
         (("add", "docs", "--language", "german"), 3, "made with bm25 set to {'language': 'english'}"),
         (("search", "tea", "--index", "docs/tea.txt"), 3, "no index at"),
         (("remove", "milk.txt"), 2, "holds no document 'milk.txt'"),
+        (("remove", ""), 2, "must not be empty"),
+        (("search", "tea", "--top-k", "many"), 2, "many"),
+        (("search",), 2, "Missing argument"),
     ],
 )
 def test_wrong_calls_on_an_index(home, arguments, code, message):
@@ -151,6 +156,7 @@ def test_wrong_calls_on_an_index(home, arguments, code, message):
     assert message in " ".join(done.stderr.split())
     if code:
         assert done.stdout == ""
+        assert len(done.stderr) > 20
         error = as_json(home, *arguments, code=code)["error"]
         assert message in " ".join(error["message"].split())
 
@@ -204,6 +210,35 @@ def test_output_survives_a_terminal_without_unicode(home):
         done = run(home, *command, PYTHONIOENCODING="ascii", LC_ALL="C")
         assert done.returncode == 0, done.stderr
         assert "tea" in done.stdout
+
+
+def test_marks_are_words_where_the_terminal_has_no_marks(home):
+    run(home, "add", "docs")
+    shown = run(home, "ask", "At how many degrees is green tea brewed?", PYTHONIOENCODING="ascii").stdout
+    assert "[1] docs/tea.txt ok" in shown
+
+
+def test_the_environment_takes_a_list_with_commas_and_ignores_the_empty(home):
+    as_json(home, "add", "docs", LATERAL_RETRIEVERS="bm25,bi-encoder", LATERAL_INDEX="", LATERAL_CHUNK_SIZE="64")
+    status = as_json(home, "status")
+    assert (list(status["retrievers"]), status["chunk_size"]) == (["bm25", "bi-encoder"], 64)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_ctrl_c_says_that_what_was_committed_is_safe(home, as_json):
+    for at in range(2000):
+        (home / "docs" / f"{at:04}.txt").write_text(f"file number {at} has some words")
+    command = [LATERAL, "add", "docs", *(["--json"] if as_json else [])]
+    writer = subprocess.Popen(command, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (home / ".lateral" / "vectors").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    writer.send_signal(signal.SIGINT)
+    out, noise = writer.communicate(timeout=60)
+    assert writer.returncode == 130
+    assert "Traceback" not in noise
+    said = json.loads(out)["error"]["message"] if as_json else noise
+    assert "what was committed is safe, run the same command to go on" in " ".join(said.split())
 
 
 def test_help_and_version_need_no_index(home):
