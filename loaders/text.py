@@ -86,5 +86,5 @@ def _with_replacement(raw: bytes, encoding: str) -> tuple[str, str | None]:
 def _guess(sample: bytes) -> str | None:
     from charset_normalizer import from_bytes
 
-    best = from_bytes(sample, cp_isolation=COMMON_ENCODINGS).best()
+    best = from_bytes(sample, cp_isolation=COMMON_ENCODINGS).best() or from_bytes(sample).best()
     return None if best is None else best.encoding
