@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from .loaders.load import load
     from .loaders.node import LoadFailure, Node
     from .rag.answer import Answer
-    from .rag.citations import Citation
-    from .rag.extractive import ExtractiveGenerator
+    from .rag.citing.citations import Citation
+    from .rag.generators.extractive import ExtractiveGenerator
+    from .rag.indexing.report import AddReport
     from .rag.pipeline import RAG
-    from .rag.report import AddReport
     from .retrievers.bi_encoder import BiEncoderRetriever
     from .retrievers.bm25 import BM25Retriever
     from .retrievers.hit import Hit, TrailStep
@@ -44,13 +44,13 @@ __all__ = [
 
 _PLACES = {
     "RAG": "rag.pipeline",
-    "AddReport": "rag.report",
+    "AddReport": "rag.indexing.report",
     "Answer": "rag.answer",
     "BM25Retriever": "retrievers.bm25",
     "BiEncoderRetriever": "retrievers.bi_encoder",
-    "Citation": "rag.citations",
+    "Citation": "rag.citing.citations",
     "Document": "loaders.document",
-    "ExtractiveGenerator": "rag.extractive",
+    "ExtractiveGenerator": "rag.generators.extractive",
     "Hit": "retrievers.hit",
     "HybridRetriever": "retrievers.hybrid",
     "Index": "retrievers.store",

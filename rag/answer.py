@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from ..retrievers.hit import Hit
-from .citations import Citation
+from .citing.citations import Citation
 from .context import Passage
 from .prompt import source_name
 

@@ -22,16 +22,16 @@ from ..retrievers.store import Index, IndexConfig, StoredDocument, Writer
 from ..retrievers.store.lock import writer_pid
 from ..retrievers.store.verify import Problem, find_problems
 from .answer import Answer
-from .answering import AnswerStream
 from .context import build_context
-from .extractive import ExtractiveGenerator
-from .generator import Generator
-from .ingest import Ingest, Progress
-from .removal import find_documents
-from .report import AddReport
-from .setup import RetrieverChoice, check_chunking, choose_retrievers, indexed, make_chunker, make_config
-from .sources import Source, add_documents, add_files, split_sources
-from .status import IndexStatus, VerifyReport, read_status, repair_index
+from .generators.extractive import ExtractiveGenerator
+from .generators.generator import Generator
+from .indexing.ingest import Ingest, Progress
+from .indexing.removal import find_documents
+from .indexing.report import AddReport
+from .indexing.setup import RetrieverChoice, check_chunking, choose_retrievers, indexed, make_chunker, make_config
+from .indexing.sources import Source, add_documents, add_files, split_sources
+from .indexing.status import IndexStatus, VerifyReport, read_status, repair_index
+from .stream import AnswerStream
 
 __all__ = ["DEFAULT_INDEX", "RAG", "OnProgress"]
 

@@ -15,8 +15,21 @@ import pytest
 from lateral import errors
 
 ROOT = Path(lateral.__file__).parent
-FLOORS = ("loaders", "retrievers", "rerankers", "rag", "tools")
-HEAVY = {"torch", "transformers", "sentence_transformers", "chromadb", "llama_index", "langchain_core", "numpy", "rich"}
+FLOORS = ("llm", "loaders", "retrievers", "rerankers", "rag", "tools")
+HEAVY = {
+    "torch",
+    "openai",
+    "transformers",
+    "sentence_transformers",
+    "chromadb",
+    "llama_index",
+    "langchain_core",
+    "numpy",
+    "rich",
+}
+SUBPACKAGES = sorted(
+    ".".join(path.parent.relative_to(ROOT).parts) for floor in FLOORS for path in (ROOT / floor).glob("*/__init__.py")
+)
 MODULES = sorted(
     "lateral." + ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for floor in FLOORS
@@ -72,13 +85,20 @@ def test_all_lists_exactly_what_a_module_defines_in_public(module):
     assert used_elsewhere == set(), f"{module} defines {sorted(used_elsewhere)} in public and does not list them"
 
 
-@pytest.mark.parametrize("floor", [*FLOORS, "retrievers.store", "rag.evaluation"])
+@pytest.mark.parametrize("floor", [*FLOORS, *SUBPACKAGES])
 def test_floors_re_export_and_define_nothing(floor):
     source = (ROOT / floor.replace(".", "/") / "__init__.py").read_text(encoding="utf-8")
     kinds = {type(node) for node in ast.parse(source).body}
     assert kinds <= {ast.Expr, ast.ImportFrom, ast.Assign}
     package = importlib.import_module(f"lateral.{floor}")
     assert [name for name in getattr(package, "__all__", []) if not hasattr(package, name)] == []
+
+
+def test_every_package_of_the_tree_is_installed():
+    setup = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["tool"][
+        "setuptools"
+    ]
+    assert set(setup["packages"]) == {"lateral", *(f"lateral.{name}" for name in (*FLOORS, *SUBPACKAGES))}
 
 
 def test_every_error_is_listed_documented_and_of_one_tree():

@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 from lateral.rag.answer import Answer, citation_as_dict, hit_as_dict
-from lateral.rag.citations import Citation
+from lateral.rag.citing.citations import Citation
 from lateral.retrievers.hit import Hit, TrailStep
 from markdown_it import MarkdownIt
 

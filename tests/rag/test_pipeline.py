@@ -22,8 +22,8 @@ from lateral.errors import (
     StoreError,
 )
 from lateral.loaders.node import document_id
-from lateral.rag.extractive import NOTHING_FOUND
-from lateral.rag.generator import ScriptedGenerator
+from lateral.rag.generators.extractive import NOTHING_FOUND
+from lateral.rag.generators.generator import ScriptedGenerator
 from lateral.retrievers import CannedRetriever, HashEmbedder, ranked
 from pdfs import make_pdf
 

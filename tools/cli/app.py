@@ -18,8 +18,8 @@ from ...errors import InvalidArgumentError, LateralError, StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ...rag.indexing.report import AddReport
     from ...rag.pipeline import RAG
-    from ...rag.report import AddReport
     from .settings import Settings
 
 __all__ = ["add", "app", "ask", "doctor", "main", "remove", "search", "status", "sync", "verify"]

@@ -16,7 +16,7 @@ from .output import print_json, stderr, stdout, tick
 __all__ = ["CHECKS", "Check", "Finding", "diagnose", "print_diagnosis"]
 
 PROBE_SECONDS = 120  # a cold import of torch and transformers from a slow disk
-CURE = "from lateral.retrievers.cures import cure_langchain, cure_torchvision; cure_torchvision(); "
+CURE = "from lateral.retrievers.models.cures import cure_langchain, cure_torchvision; cure_torchvision(); "
 
 
 @dataclass(frozen=True, slots=True)

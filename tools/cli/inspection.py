@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.markup import escape
 from rich.table import Table
 
-from ...rag.status import IndexStatus, VerifyReport
+from ...rag.indexing.status import IndexStatus, VerifyReport
 from .output import LISTED, print_json, show_source, stderr, stdout
 
 __all__ = ["print_status", "print_verification"]

@@ -16,9 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 if TYPE_CHECKING:
     from ...rag.answer import Answer
-    from ...rag.ingest import Progress as IngestProgress
+    from ...rag.indexing.ingest import Progress as IngestProgress
+    from ...rag.indexing.report import AddReport
     from ...rag.pipeline import OnProgress
-    from ...rag.report import AddReport
     from ...retrievers.hit import Hit
 
 __all__ = [

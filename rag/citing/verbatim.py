@@ -1,0 +1,78 @@
+"""Where a quote stands in a text, word for word, whatever the typography."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from ..prompt import INVISIBLE
+
+__all__ = ["find_verbatim"]
+
+_FORMS = {
+    **dict.fromkeys("‘’‚‛′´`", "'"),
+    **dict.fromkeys('“”„‟″«»"', '"'),
+    **dict.fromkeys("‐‑‒–—―−", "-"),
+    **{"…": "...", "ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"},
+}
+_PIECE = re.compile(
+    rf"""
+    (?P<drop> {INVISIBLE.pattern} | (?<![\w*]) [*_`]{{1,3}} (?=\S) | (?<=\S) [*_`]{{1,3}} (?![\w*]) )
+  | (?P<hyphen> (?<=[^\W\d_]) [-‐‑]\s* (?=[^\W\d_]) )
+  | (?P<space> \s+ )
+  | (?P<letter> . [\u0300-\u036f]* )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_CLOSING = " .,;:!?…"  # American style puts the sentence's own stop inside the quote
+
+
+def find_verbatim(quote: str, text: str) -> tuple[int, int] | None:
+    """Returns the (start, end) offsets of the quote in the text, None where it does not stand there word for word.
+
+    Case counts. Folded on both sides: runs of whitespace, kinds of quote marks, dashes and hyphens, ligatures, composed
+    accents, emphasis marks of Markdown, invisible characters, and the hyphens inside words (those of line ends among
+    them). Punctuation at the quote's end may be the quoter's. A quote begins and ends with whole words and numbers:
+    "5 drops" does not stand in "15 drops", nor "6" in "6.5". An elided quote ("a ... b") is no verbatim quote.
+
+    Args:
+        quote: Without its quote marks.
+        text: Where to look.
+    """
+    wanted, _ = _folded(quote)
+    folded, origins = _folded(text)
+    for needle in (wanted.strip(), wanted.strip().rstrip(_CLOSING)):
+        if not any(char.isalnum() for char in needle):
+            return None
+        found = re.search(_left_border(needle) + re.escape(needle) + _right_border(needle), folded)
+        if found is not None:
+            return origins[found.start()][0], origins[found.end() - 1][1]
+    return None
+
+
+def _left_border(needle: str) -> str:
+    if needle[0].isdigit():
+        return r"(?<!\w)(?<!\d[.,])"
+    return r"(?<!\w)" if needle[0].isalnum() else ""
+
+
+def _right_border(needle: str) -> str:
+    if needle[-1].isdigit():
+        return r"(?!\w)(?![.,]\d)"
+    return r"(?!\w)" if needle[-1].isalnum() else ""
+
+
+def _folded(text: str) -> tuple[str, list[tuple[int, int]]]:
+    """Returns the folded text, and for each of its characters the span in the text that it came from."""
+    chars: list[str] = []
+    origins: list[tuple[int, int]] = []
+    for match in _PIECE.finditer(text):
+        if match.lastgroup in ("drop", "hyphen"):
+            continue
+        piece = " " if match.lastgroup == "space" else unicodedata.normalize("NFC", match[0])
+        if piece == " " and chars and chars[-1] == " ":
+            continue
+        piece = _FORMS.get(piece, piece)
+        chars.extend(piece)
+        origins.extend([match.span()] * len(piece))
+    return "".join(chars), origins

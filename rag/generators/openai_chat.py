@@ -1,0 +1,102 @@
+"""The generator that asks a chat model, by OpenAI's format, on any server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ...errors import ChatModelError
+from ...llm import ChatClient, ChatStream, Deadlines, Retries, Usage
+from ..citing.links import LinkCutter
+from ..prompt import Message
+
+__all__ = ["OpenAIAnswer", "OpenAIGenerator"]
+
+
+class OpenAIGenerator:
+    """Answers from the passages in a chat model's words, each piece as it comes.
+
+    Args:
+        model: The model's name on the server.
+        base_url: The server, such as "http://localhost:8000/v1". None: $OPENAI_BASE_URL, or api.openai.com.
+        api_key_env: The variable of the environment that holds the key. A server of your own may need none.
+        deadlines: None for the defaults of `Deadlines`.
+        retries: None for the defaults of `Retries`.
+        parameters: Further fields of every request, such as {"temperature": 0}.
+
+    Raises:
+        InvalidArgumentError: No model is named, the URL is none, or there is no key and the server needs one.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str | None = None,
+        api_key_env: str = "OPENAI_API_KEY",
+        deadlines: Deadlines | None = None,
+        retries: Retries | None = None,
+        parameters: Mapping[str, object] | None = None,
+    ) -> None:
+        self.client = ChatClient(
+            model,
+            base_url=base_url,
+            api_key_env=api_key_env,
+            deadlines=deadlines,
+            retries=retries,
+            parameters=parameters,
+        )
+
+    def generate(self, messages: Sequence[Message]) -> OpenAIAnswer:
+        """Returns the answer's pieces, its links cut by `LinkCutter`; the request is on its way when this returns.
+
+        A citation's marker is never torn: [1], [1, 2] and 【1】 come whole. One that names no passage stays, for
+        `check_citations` to flag.
+
+        Raises:
+            ChatModelUnavailableError: The server failed repeatedly, and its time to cool down is not over. Other
+                errors are raised while the pieces are read.
+        """
+        return OpenAIAnswer(self.client.stream([{"role": it["role"], "content": it["content"]} for it in messages]))
+
+    def __repr__(self) -> str:
+        return f"OpenAIGenerator({self.client!r})"
+
+
+class OpenAIAnswer(Iterator[str]):
+    """Yields an answer's text without links. Made by `OpenAIGenerator.generate`.
+
+    `close()`, from any thread, ends the request upstream; so does dropping the last reference.
+
+    Args:
+        stream: The model's own words.
+    """
+
+    def __init__(self, stream: ChatStream) -> None:
+        self._stream = stream
+        self._cutter = LinkCutter()
+        self._failure: ChatModelError | None = None
+        self._ended = False
+
+    def __next__(self) -> str:
+        while not self._ended:
+            try:
+                text = self._cutter.feed(next(self._stream))
+            except (StopIteration, ChatModelError) as end:  # what was held back comes before the error
+                self._ended = True
+                self._failure = end if isinstance(end, ChatModelError) else None
+                text = self._cutter.finish()
+            if text:
+                return text
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+        raise StopIteration
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens of this answer, known at its end."""
+        return self._stream.usage
+
+    def close(self) -> None:
+        """Ends the request upstream. It may be called twice."""
+        self._stream.close()

@@ -1,0 +1,153 @@
+"""What an index holds, and what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ...loaders.indexed_text import indexed_text
+from ...retrievers.indexed import IndexedRetriever
+from ...retrievers.retriever import Encoder
+from ...retrievers.store import Snapshot, Writer, hash_text
+from ...retrievers.store.lock import writer_pid
+from ...retrievers.store.verify import Problem
+from .ingest import ENCODE_BATCH, check_spaces, encode_missing, encoders_of
+
+__all__ = ["IndexStatus", "VerifyReport", "read_status", "repair_index"]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexStatus:
+    """What an index holds.
+
+    Args:
+        index: The index directory.
+        documents: How many there are.
+        chunks: Chunk nodes.
+        pages: Page nodes.
+        pages_without_text: Page nodes without a text layer, which text retrievers can't find.
+        cut_passages: Chunks that an encoder did not read to their end.
+        stale: Sources whose newer version could not be read, each with the reason.
+        warnings: What could not be read of sources, or had to be guessed.
+        retrievers: The retrievers, each with its settings.
+        chunk_size: Tokens of a chunk at most.
+        chunk_overlap: Tokens that neighbouring chunks share at most.
+        writer: Process id of who is writing to it just now, None for nobody.
+        bytes: Size of the index on disk.
+        sources: Every source.
+    """
+
+    index: str
+    documents: int
+    chunks: int
+    pages: int
+    pages_without_text: int
+    cut_passages: int
+    stale: dict[str, str]
+    warnings: dict[str, tuple[str, ...]]
+    retrievers: dict[str, dict[str, str]]
+    chunk_size: int
+    chunk_overlap: int
+    writer: int | None
+    bytes: int
+    sources: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, object]:
+        """Returns the status as plain JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """The outcome of `verify`.
+
+    Args:
+        problems: What was wrong.
+        remaining: What still is: all of it without repair.
+    """
+
+    problems: tuple[Problem, ...]
+    remaining: tuple[Problem, ...]
+
+    def as_dict(self) -> dict[str, object]:
+        """Returns the report as plain JSON values."""
+
+        def rows(problems: Sequence[Problem]) -> list[dict[str, str]]:
+            return [{"file": it.file, "reason": it.reason, "cure": it.cure} for it in problems]
+
+        return {"problems": rows(self.problems), "remaining": rows(self.remaining)}
+
+
+def read_status(folder: Path, snapshot: Snapshot) -> IndexStatus:
+    """Returns what the index holds."""
+    config = snapshot.config()
+    documents = snapshot.documents()
+    return IndexStatus(
+        index=str(folder),
+        documents=len(documents),
+        chunks=snapshot.count("FROM nodes WHERE kind = 'chunk'"),
+        pages=snapshot.count("FROM nodes WHERE kind = 'page'"),
+        pages_without_text=snapshot.count("FROM nodes WHERE kind = 'page' AND text = ''"),
+        cut_passages=snapshot.count("FROM nodes n JOIN vectors v ON v.text_hash = n.text_hash WHERE v.cut"),
+        stale={document.source: document.stale for document in documents if document.stale is not None},
+        warnings={document.source: document.warnings for document in documents if document.warnings},
+        retrievers={it.name: dict(it.settings) for it in config.retrievers} if config else {},
+        chunk_size=config.chunk_size if config else 0,
+        chunk_overlap=config.chunk_overlap if config else 0,
+        writer=writer_pid(folder),
+        bytes=_size(folder),
+        sources=tuple(document.source for document in documents),
+    )
+
+
+def _size(folder: Path) -> int:
+    """Returns the bytes of the files in a folder; those that a writer removes meanwhile do not count."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += os.stat(os.path.join(parent, name)).st_size
+    return total
+
+
+def repair_index(
+    writer: Writer, snapshot: Snapshot, problems: Sequence[Problem], retrievers: Sequence[IndexedRetriever]
+) -> None:
+    """Mends what can be mended: lost vectors are encoded again from the catalog's texts, derived indexes rebuilt.
+
+    Args:
+        writer: The index's writer.
+        snapshot: The index before the repair.
+        problems: What `find_problems` found.
+        retrievers: Whose encoders encode, and who refresh.
+
+    Raises:
+        EncoderMismatchError: An encoder is not the one that the index's vectors were made with.
+    """
+    check_spaces(writer, retrievers)
+    for problem in problems:
+        if problem.segment_id is not None:
+            writer.forget_segment(problem.segment_id)
+    if any(problem.cure == "encode" for problem in problems):
+        encoders = encoders_of(retrievers)
+        texts: dict[bytes, str] = {}
+        for node in snapshot.chunks():
+            texts[hash_text(indexed_text(node))] = indexed_text(node)
+            if len(texts) == ENCODE_BATCH:
+                _encode(writer, encoders, texts)
+                texts = {}
+        _encode(writer, encoders, texts)
+    if any(problem.cure in ("encode", "refresh") for problem in problems):
+        for retriever in retrievers:
+            retriever.refresh(writer)
+        writer.mark_refreshed()
+
+
+def _encode(writer: Writer, encoders: Sequence[Encoder], texts: dict[bytes, str]) -> None:
+    for encoder in encoders:
+        new = encode_missing(writer, encoder, texts)
+        if len(new.text_hashes):
+            writer.add_vectors(new)

@@ -1,0 +1,60 @@
+"""The answer as it is written: text first, checked citations at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..retrievers.hit import Hit
+from ..retrievers.retriever import Encoder
+from .answer import Answer
+from .citing.citations import check_citations
+from .context import Passage
+from .generators.generator import Generator
+from .prompt import build_messages
+
+__all__ = ["AnswerStream"]
+
+
+class AnswerStream(Iterator[str]):
+    """Yields an answer's text in pieces; `finish()` gives the whole answer with its citations.
+
+    Args:
+        question: The question.
+        hits: What was retrieved.
+        passages: The context that the generator reads.
+        generator: Writes the answer.
+        encoder: Judges how near an unquoted claim is to its passage, None for words alone.
+    """
+
+    def __init__(
+        self,
+        question: str,
+        hits: Sequence[Hit],
+        passages: Sequence[Passage],
+        *,
+        generator: Generator,
+        encoder: Encoder | None = None,
+    ) -> None:
+        self.question = question
+        self.hits = tuple(hits)
+        self.passages = tuple(passages)
+        self._encoder = encoder
+        self._pieces = generator.generate(build_messages(question, passages))
+        self._text: list[str] = []
+        self._answer: Answer | None = None
+
+    def __next__(self) -> str:
+        piece = next(self._pieces)
+        self._text.append(piece)
+        return piece
+
+    def finish(self) -> Answer:
+        """Reads what is left of the text and returns the whole answer with its citations checked."""
+        if self._answer is None:
+            self._text.extend(self._pieces)
+            text = "".join(self._text)
+            citations = check_citations(text, self.passages, encoder=self._encoder)
+            self._answer = Answer(
+                question=self.question, text=text, citations=tuple(citations), hits=self.hits, passages=self.passages
+            )
+        return self._answer

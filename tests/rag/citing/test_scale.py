@@ -1,0 +1,144 @@
+import gc
+import weakref
+
+import numpy as np
+import pytest
+from lateral.errors import InvalidArgumentError
+from lateral.rag.citing.citations import check_citations
+from lateral.rag.citing.scale import CosineScale, measure_scale
+from lateral.rag.generators.extractive import ExtractiveGenerator
+from lateral.rag.prompt import build_messages
+from lateral.retrievers.hash_embedder import HashEmbedder
+from lateral.retrievers.retriever import VectorSpace
+
+
+class Shifted:
+    """Another encoder's vectors with one constant coordinate: its cosines become (cosine + share) / (1 + share)."""
+
+    max_tokens = 512
+    space = VectorSpace("shifted", 65, "shifted")
+
+    def __init__(self, share: float) -> None:
+        self._inner, self._share = HashEmbedder(64), share
+
+    def count_tokens(self, texts):
+        return self._inner.count_tokens(texts)
+
+    def encode_documents(self, texts):
+        vectors = self._inner.encode_documents(texts)
+        whole = np.hstack([vectors, np.full((len(texts), 1), self._share**0.5, np.float32)])
+        return whole / np.linalg.norm(whole, axis=1, keepdims=True)
+
+    encode_queries = encode_documents
+
+
+class Broken(Shifted):
+    def encode_documents(self, texts):
+        return np.full((len(texts), 65), np.nan, np.float32)
+
+
+class Counting(HashEmbedder):
+    """Counts the texts that it encodes."""
+
+    encoded = 0
+
+    def encode_documents(self, texts):
+        self.encoded += len(texts)
+        return super().encode_documents(texts)
+
+
+class Unhashable(Counting):
+    __hash__ = None
+
+
+class Slotted:
+    """Can't be weakly referenced."""
+
+    __slots__ = ("inner",)
+
+    def __init__(self):
+        self.inner = Counting(64)
+
+    def encode_documents(self, texts):
+        return self.inner.encode_documents(texts)
+
+    encode_queries = encode_documents
+
+    @property
+    def encoded(self):
+        return self.inner.encoded
+
+
+def test_an_encoder_is_measured_once_for_each_kind_of_comparison():
+    encoder, other = Counting(64), Counting(8)
+    first = [measure_scale(encoder, questions=questions) for questions in (True, False)]
+    assert encoder.encoded == 48
+    assert [measure_scale(encoder, questions=questions) for questions in (True, False)] == first
+    assert encoder.encoded == 48
+    assert first[0] != first[1]
+    assert measure_scale(other, questions=True) != first[0]
+
+
+def test_a_measured_encoder_is_not_kept_alive():
+    encoder = Counting(64)
+    measure_scale(encoder, questions=True)
+    watched = weakref.ref(encoder)
+    del encoder
+    gc.collect()
+    assert watched() is None
+
+
+@pytest.mark.parametrize("make", [lambda: Unhashable(64), Slotted])
+def test_an_encoder_that_can_not_be_remembered_is_measured_each_time(make):
+    encoder = make()
+    assert measure_scale(encoder, questions=True) == measure_scale(encoder, questions=True)
+    assert encoder.encoded == 48
+
+
+def test_a_second_question_and_its_check_encode_no_probes(make_passage):
+    encoder, passages = Counting(64), [make_passage("Add 8 drops of bleach to each gallon of clear water.")]
+    costs = []
+    for _ in range(2):
+        before = encoder.encoded
+        messages = build_messages("How many drops of bleach per gallon?", passages)
+        assert "".join(ExtractiveGenerator(encoder).generate(messages)).endswith("[1]")
+        check_citations("Each gallon of water gets 8 drops [1].", passages, encoder=encoder)
+        costs.append(encoder.encoded - before)
+    assert costs == [48, 0]  # hashed words are no evidence of meaning, so only the probes are encoded
+
+
+def test_background_is_zero_and_related_is_one():
+    scale = CosineScale(background=0.5, related=0.9)
+    np.testing.assert_allclose(scale.scaled(np.array([0.5, 0.9, 0.7, 0.3], np.float32)), [0, 1, 0.5, -0.5], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("background", "related", "meaningful"),
+    [(0.0, 0.41, True), (0.0, 0.39, False), (0.5, 0.71, True), (0.5, 0.69, False)],
+)
+def test_an_encoder_must_set_related_texts_apart(background, related, meaningful):
+    assert CosineScale(background, related).meaningful is meaningful
+
+
+@pytest.mark.parametrize("questions", [True, False])
+def test_a_constant_share_in_the_vectors_changes_no_scaled_value(questions):
+    plain, shifted = HashEmbedder(64), Shifted(1.0)
+    texts = ["the ship reached port", "a violin has four strings", "the ship was late"]
+    values = []
+    for encoder in (plain, shifted):
+        vectors = encoder.encode_documents(texts)
+        values.append(measure_scale(encoder, questions=questions).scaled(vectors @ vectors[0]))
+    np.testing.assert_allclose(values[0], values[1], atol=1e-4)
+    assert measure_scale(shifted, questions=questions).background > 0.5
+
+
+@pytest.mark.parametrize("dim", [8, 64, 384])
+def test_word_counts_are_no_evidence_of_meaning(dim):
+    assert not measure_scale(HashEmbedder(dim), questions=True).meaningful
+
+
+def test_vectors_that_are_not_finite_are_refused():
+    with pytest.raises(InvalidArgumentError, match="vectors with NaN or infinity"):
+        measure_scale(Broken(1.0), questions=True)
+    with pytest.raises(InvalidArgumentError, match="vectors with NaN or infinity"):
+        CosineScale(0.0, 1.0).scaled(np.array([np.nan], np.float32))

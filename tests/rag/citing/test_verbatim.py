@@ -1,0 +1,56 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lateral.rag.citing.verbatim import find_verbatim
+
+TEXT = "Add 15 drops of **6% bleach** to each gal-\nlon — “stir” it,\n  then ﬁlter. A well-known cafe\u0301 at 6.5 V…"
+
+
+@pytest.mark.parametrize(
+    ("quote", "slice_"),
+    [
+        ("Add 15 drops", "Add 15 drops"),
+        ("drops of 6% bleach to each gallon", "drops of **6% bleach** to each gal-\nlon"),
+        ("each gal- lon - 'stir'".replace("'", '"'), "each gal-\nlon — “stir”"),
+        ("it, then filter", "it,\n  then ﬁlter"),
+        ("then filter!", "then ﬁlter"),
+        ("A well-\nknown", "A well-known"),
+        ("known café", None),
+        ("well-known café at 6.5 V...", "well-known cafe\u0301 at 6.5 V…"),
+        ("add 15 drops", None),
+        ("5 drops", None),
+        ("at 6", None),
+        ("rops of", None),
+        ("Add drops", None),
+        ("Add ... bleach", None),
+        ("", None),
+        ("  …", None),
+    ],
+)
+def test_a_quote_is_found_whatever_its_typography_and_only_whole(quote, slice_):
+    span = find_verbatim(quote, TEXT)
+    assert (None if span is None else TEXT[slice(*span)]) == slice_
+
+
+def test_nothing_stands_in_an_empty_text():
+    assert find_verbatim("word", "") is None
+
+
+@pytest.mark.parametrize("text", ["drops\u200b today", "dr\u00adops today", "drops\u00a0today", "drops** today"])
+def test_what_is_not_seen_does_not_count(text):
+    assert find_verbatim("drops today", text) == (0, len(text))
+
+
+@given(
+    words=st.lists(st.text(st.characters(categories=["L", "N", "Po"]), min_size=1), min_size=1, max_size=8),
+    data=st.data(),
+)
+def test_words_cut_from_a_text_are_found_in_it(words, data):
+    first = data.draw(st.integers(0, len(words) - 1))
+    last = data.draw(st.integers(first + 1, len(words)))
+    quote = " ".join(words[first:last])
+    text = "\n ".join(words)
+    span = find_verbatim(quote, text)
+    if any(char.isalnum() for char in quote):
+        assert span is not None
+        assert 0 <= span[0] < span[1] <= len(text)

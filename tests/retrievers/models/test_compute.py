@@ -1,0 +1,43 @@
+"""Which device and precision are chosen."""
+
+import pytest
+from lateral.errors import InvalidArgumentError
+from lateral.retrievers.models.compute import check_dtype, choose_device, choose_dtype, cpu_has_bfloat16
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [("fpu avx512f avx512_bf16", True), ("fpu amx_bf16", True), ("fpu avx2 avx512f", False), ("bf16x", False)],
+)
+def test_bfloat16_is_read_from_the_cpu_flags(tmp_path, flags, expected):
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\nbugs\t\t: avx512_bf16\n")
+    assert cpu_has_bfloat16(tmp_path / "cpuinfo") is expected
+
+
+def test_system_without_cpuinfo_computes_in_float32(tmp_path):
+    assert cpu_has_bfloat16(tmp_path / "none") is False
+
+
+def test_auto_follows_the_cpu_and_a_wish_is_kept():
+    assert choose_dtype("auto", "cpu") == ("bfloat16" if cpu_has_bfloat16() else "float32")
+    assert choose_dtype("auto", "mps") == "float32"
+    assert choose_dtype("float16", "cuda:0") == "float16"
+
+
+def test_unknown_dtype_is_refused():
+    with pytest.raises(InvalidArgumentError, match=r"dtype must be one of auto, float32.*'int8'"):
+        check_dtype("int8")
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99"])
+def test_device_that_is_not_there_is_refused(device):
+    with pytest.raises(InvalidArgumentError, match=f"device must be one that this machine has, got '{device}'"):
+        choose_device(device)
+
+
+def test_best_device_is_chosen_when_none_is_named():
+    import torch
+
+    expected = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    assert choose_device(None) == expected
+    assert choose_device("cpu") == "cpu"

@@ -1,0 +1,308 @@
+"""The encoder against plain sentence-transformers, with the real default and with tiny models made on the spot."""
+
+import logging
+import subprocess
+import sys
+import threading
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from lateral.errors import EncodingError, InvalidArgumentError, ModelNotFoundError
+from lateral.retrievers.models import DEFAULT_BI_ENCODER, find_model, load_bi_encoder
+from lateral.retrievers.models.cures import cure_torchvision
+from lateral.retrievers.models.sentence_transformer import SentenceTransformerEncoder
+from lateral.retrievers.retriever import Encoder
+
+pytestmark = pytest.mark.slow  # importing sentence-transformers takes 6 s
+
+TEXTS = [
+    "How do ball pythons hunt?",
+    "",
+    "Ein Satz mit Umlauten: äöü, and some emoji 🐍.",
+    "word " * 700,
+    "A short one",
+    *(f"Sentence number {number} about " + "the care of reptiles " * number for number in range(20)),
+]
+PROMPTS = {"query": "question: ", "document": "passage: "}
+
+
+def unit(vectors):
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@pytest.fixture(scope="module")
+def library():
+    """sentence-transformers, torch and transformers, imported once."""
+    cure_torchvision()
+    import sentence_transformers
+    import torch
+    import transformers
+    from sentence_transformers.sentence_transformer import modules
+
+    return SimpleNamespace(
+        SentenceTransformer=sentence_transformers.SentenceTransformer,
+        modules=modules,
+        torch=torch,
+        transformers=transformers,
+    )
+
+
+@pytest.fixture(scope="module")
+def default():
+    return load_bi_encoder()
+
+
+@pytest.fixture(scope="module")
+def exact():
+    return load_bi_encoder(dtype="float32", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def tiny(library, tmp_path_factory):
+    """Makes folders with a two-layer BERT of 32 dimensions and what comes behind it."""
+    root = tmp_path_factory.mktemp("models")
+    torch, modules = library.torch, library.modules
+
+    def bert(seed):
+        path = root / f"bert{seed}"
+        if not path.exists():
+            torch.manual_seed(seed)
+            sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+            config = library.transformers.BertConfig(vocab_size=30522, max_position_embeddings=128, **sizes)
+            library.transformers.BertModel(config).save_pretrained(path)
+            bundled = find_model(DEFAULT_BI_ENCODER).path
+            library.transformers.AutoTokenizer.from_pretrained(bundled).save_pretrained(path)
+        return modules.Transformer(str(path), max_seq_length=64)
+
+    def make(name, *, seed=0, pooling="cls", behind=(), prompts=None, change=None, router=False):
+        path = root / name
+        if not path.exists():
+            transformer = bert(seed)
+            steps = [transformer, modules.Pooling(32, pooling), *behind]
+            if router:
+                other = [bert(seed + 1), modules.Pooling(32, "mean")]
+                steps = [modules.Router.for_query_document(steps, other)]
+            if change:
+                change(transformer)
+            library.SentenceTransformer(modules=steps, prompts=prompts, device="cpu").save_pretrained(str(path))
+        return path
+
+    return make
+
+
+def load(path, dtype="float32"):
+    return load_bi_encoder(str(path), device="cpu", dtype=dtype)
+
+
+def plain(library, path):
+    return library.SentenceTransformer(
+        str(path), device="cpu", local_files_only=True, model_kwargs={"dtype": library.torch.float32}
+    )
+
+
+def test_float32_equals_plain_sentence_transformers(library, exact):
+    reference = plain(library, exact.folder.path)
+    assert isinstance(exact, Encoder)
+    for ours, theirs in (
+        (exact.encode_documents(TEXTS), reference.encode_document(TEXTS, show_progress_bar=False)),
+        (exact.encode_queries(TEXTS), reference.encode_query(TEXTS, show_progress_bar=False)),
+    ):
+        assert ours.shape == (len(TEXTS), 384)
+        assert ours.dtype == np.float32
+        np.testing.assert_allclose(ours, unit(theirs), atol=2e-6)
+        np.testing.assert_allclose(np.linalg.norm(ours, axis=1), 1, atol=1e-6)
+
+
+def test_automatic_precision_stays_close_to_float32(default, exact):
+    cosines = (default.encode_documents(TEXTS) * exact.encode_documents(TEXTS)).sum(axis=1)
+    assert cosines.min() > 0.995
+
+
+def test_default_knows_what_is_near(default):
+    documents = default.encode_documents(
+        ["Feeding and housing of ball pythons", "Lists and loops in Python, the language"]
+    )
+    query = default.encode_queries(["What does a pet snake eat?"])[0]
+    assert documents[0] @ query > documents[1] @ query
+
+
+def test_token_counts_equal_the_model_and_nothing_is_cut(library, exact):
+    reference = plain(library, exact.folder.path).tokenizer
+    texts = [*TEXTS, "\tTabs\u00a0and\u3000spaces", "東京タワー", "Ünïcödé" * 20, "[SEP] x"]
+    counted = [len(ids) for ids in reference(texts, add_special_tokens=False, truncation=False)["input_ids"]]
+    assert exact.count_tokens(texts) == counted
+    assert exact.max_tokens == 254
+    assert exact.count_tokens([]) == []
+
+
+def test_text_beyond_the_limit_is_cut_exactly_there(exact):
+    words = ["a"] * 254
+    assert exact.count_tokens([" ".join(words)]) == [254]
+    whole, longer, shorter = exact.encode_documents([" ".join(each) for each in (words, [*words, "snake"], words[:-1])])
+    np.testing.assert_allclose(whole, longer, atol=1e-6)
+    assert np.abs(whole - shorter).max() > 1e-5
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("shape", ["cls", "mean and cls", "dense", "prompts", "normalize"])
+def test_other_shapes_of_model_equal_plain_sentence_transformers(library, tiny, shape, dtype):
+    modules = library.modules
+    path = {
+        "cls": lambda: tiny("cls"),
+        "mean and cls": lambda: tiny("both", pooling=("cls", "mean")),
+        "dense": lambda: tiny("dense", behind=[modules.Dense(32, 16)]),
+        "prompts": lambda: tiny("prompts", prompts=PROMPTS),
+        "normalize": lambda: tiny("normalize", behind=[modules.Normalize()]),
+    }[shape]()
+    encoder, reference = load(path, dtype), plain(library, path)
+    assert encoder.space.dim == reference.get_embedding_dimension()
+    for ours, theirs in (
+        (encoder.encode_documents(TEXTS), reference.encode_document(TEXTS, show_progress_bar=False)),
+        (encoder.encode_queries(TEXTS), reference.encode_query(TEXTS, show_progress_bar=False)),
+    ):
+        np.testing.assert_allclose(ours, unit(theirs), atol=2e-6 if dtype == "float32" else 0.05)
+
+
+def test_prompts_change_each_side_and_the_fingerprint(tiny):
+    bare, prompted = load(tiny("cls")), load(tiny("prompts", prompts=PROMPTS))
+    assert bare.space.fingerprint != prompted.space.fingerprint
+    np.testing.assert_allclose(bare.encode_queries(["question: x"]), prompted.encode_queries(["x"]), atol=1e-6)
+    np.testing.assert_allclose(bare.encode_documents(["passage: x"]), prompted.encode_documents(["x"]), atol=1e-6)
+    assert np.abs(bare.encode_queries(["x"]) - prompted.encode_queries(["x"])).max() > 1e-3
+    assert (bare.max_tokens, prompted.max_tokens) == (62, 60)  # of 64: two special tokens, two of the prompt
+
+
+def test_two_towers_encode_each_side_by_its_own(library, tiny):
+    path = tiny("router", router=True)
+    encoder, reference = load(path), plain(library, path)
+    queries, documents = encoder.encode_queries(TEXTS), encoder.encode_documents(TEXTS)
+    np.testing.assert_allclose(queries, unit(reference.encode_query(TEXTS, show_progress_bar=False)), atol=2e-6)
+    np.testing.assert_allclose(documents, unit(reference.encode_document(TEXTS, show_progress_bar=False)), atol=2e-6)
+    assert np.abs(queries - documents).max() > 0.1
+    assert encoder.max_tokens == 62
+
+
+def test_other_weights_make_another_space(library, tiny):
+    spaces = [load(tiny("cls")).space, load(tiny("cls1", seed=1)).space, load(tiny("mean", pooling="mean")).space]
+    assert len({space.fingerprint for space in spaces}) == 3
+
+
+def test_zero_vector_stays_zero(library, tiny):
+    dense = library.modules.Dense(32, 4, bias=False, activation_function=library.torch.nn.Identity())
+    dense.linear.weight.data.zero_()
+    assert not load(tiny("zero", behind=[dense])).encode_documents(["x", "y"]).any()
+
+
+def test_model_that_gives_nan_is_reported(tiny):
+    def damage(transformer):
+        transformer.model.embeddings.word_embeddings.weight.data.fill_(float("nan"))
+
+    with pytest.raises(EncodingError, match="NaN or infinity for text 0: try dtype='float32'"):
+        load(tiny("nan", seed=7, change=damage)).encode_documents(["x"])
+
+
+def test_nothing_to_encode_loads_nothing():
+    encoder = load_bi_encoder()
+    assert encoder.encode_documents([]).shape == (0, 384)
+    assert encoder._model is None
+
+
+@pytest.mark.parametrize("texts", ["text", [1], [b"x"]])
+def test_other_than_texts_is_refused(default, texts):
+    with pytest.raises(InvalidArgumentError, match="sequence of strings"):
+        default.encode_documents(texts)
+
+
+def test_threads_load_the_model_once_and_get_the_same_vectors(tiny, caplog):
+    encoder = load(tiny("cls"))
+    results = {}
+    with caplog.at_level(logging.INFO, logger="lateral"):
+        threads = [
+            threading.Thread(target=lambda i=i: results.update({i: encoder.encode_documents(TEXTS)})) for i in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    messages = [record.getMessage() for record in caplog.records if record.name.startswith("lateral")]
+    assert messages == [f"bi-encoder {encoder.folder.name}: cpu, float32, local folder"]
+    assert all(np.array_equal(results[0], vectors) for vectors in results.values())
+
+
+def test_files_that_can_not_be_loaded_are_reported(tiny):
+    path = tiny("broken", seed=3)
+    (path / "model.safetensors").write_bytes((6).to_bytes(8, "little") + b"nojson")
+    with pytest.raises(ModelNotFoundError, match="holds a model that can't be loaded"):
+        load(path).encode_documents(["x"])
+
+
+def test_a_query_gets_in_between_the_batches_of_documents(tiny):
+    encoder = load(tiny("cls"))
+    encoder.encode_queries(["loads the model"])
+    batches, started = [], threading.Event()
+
+    def slow(*_):
+        batches.append(threading.current_thread())
+        started.set()
+        time.sleep(0.05)
+
+    hook = encoder._model.register_forward_pre_hook(slow)
+    indexing = threading.Thread(target=lambda: encoder.encode_documents(["text"] * 320))
+    indexing.start()
+    started.wait()
+    encoder.encode_queries(["How long must I wait?"])
+    before = len(batches)
+    indexing.join()
+    hook.remove()
+    assert len(batches) == 21  # 20 of documents
+    assert before <= 4
+
+
+def test_halves_of_surrogate_pairs_are_read_as_replacement_characters(tiny):
+    encoder = load(tiny("cls"))
+    broken, plain = ["a \ud800 b", "\udfff"], ["a \ufffd b", "\ufffd"]
+    assert encoder.count_tokens(broken) == encoder.count_tokens(plain)
+    for texts in (broken, broken[:1]):
+        np.testing.assert_array_equal(encoder.encode_documents(texts), encoder.encode_documents(plain[: len(texts)]))
+        np.testing.assert_array_equal(encoder.encode_queries(texts), encoder.encode_queries(plain[: len(texts)]))
+
+
+def test_a_damaged_tokenizer_is_reported(tiny):
+    path = tiny("no tokenizer", seed=3)
+    (path / "tokenizer.json").write_text("{}")
+    with pytest.raises(ModelNotFoundError, match=r"tokenizer\.json can't be read"):
+        load(path).count_tokens(["x"])
+
+
+def test_encoders_that_load_at_once_print_nothing():
+    code = """
+import threading
+from lateral.retrievers.models import load_bi_encoder
+encoders = [load_bi_encoder() for _ in range(4)]
+threads = [threading.Thread(target=encoder.encode_queries, args=(["x"],)) for encoder in encoders]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert result.stdout + result.stderr == ""
+
+
+def test_unknown_device_is_refused_at_first_use(tiny):
+    encoder = SentenceTransformerEncoder(find_model(str(tiny("cls"))), device="cuda:99")
+    with pytest.raises(InvalidArgumentError, match="device must be one"):
+        encoder.encode_documents(["x"])
+
+
+def test_space_and_tokens_need_no_torch_and_loading_prints_nothing():
+    code = """
+import sys
+from lateral.retrievers.models import load_bi_encoder
+encoder = load_bi_encoder()
+assert encoder.space.dim == 384 and encoder.max_tokens == 254 and encoder.count_tokens(["two words"]) == [2]
+assert not {"torch", "transformers", "sentence_transformers", "huggingface_hub.hf_api"} & set(sys.modules)
+encoder.encode_queries(["x"])
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert result.stdout + result.stderr == ""
