@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .errors import LateralError
+    from .llm import ChatClient, Deadlines, Retries
     from .loaders.document import Document, Section
     from .loaders.load import load
     from .loaders.node import LoadFailure, Node
     from .rag.answer import Answer
     from .rag.citing.citations import Citation
     from .rag.generators.extractive import ExtractiveGenerator
+    from .rag.generators.openai_chat import OpenAIGenerator
     from .rag.indexing.report import AddReport
     from .rag.pipeline import RAG
     from .retrievers.bi_encoder import BiEncoderRetriever
@@ -27,7 +29,9 @@ __all__ = [
     "Answer",
     "BM25Retriever",
     "BiEncoderRetriever",
+    "ChatClient",
     "Citation",
+    "Deadlines",
     "Document",
     "ExtractiveGenerator",
     "Hit",
@@ -36,6 +40,8 @@ __all__ = [
     "LateralError",
     "LoadFailure",
     "Node",
+    "OpenAIGenerator",
+    "Retries",
     "Section",
     "TrailStep",
     "__version__",
@@ -48,7 +54,9 @@ _PLACES = {
     "Answer": "rag.answer",
     "BM25Retriever": "retrievers.bm25",
     "BiEncoderRetriever": "retrievers.bi_encoder",
+    "ChatClient": "llm",
     "Citation": "rag.citing.citations",
+    "Deadlines": "llm",
     "Document": "loaders.document",
     "ExtractiveGenerator": "rag.generators.extractive",
     "Hit": "retrievers.hit",
@@ -57,6 +65,8 @@ _PLACES = {
     "LateralError": "errors",
     "LoadFailure": "loaders.node",
     "Node": "loaders.node",
+    "OpenAIGenerator": "rag.generators.openai_chat",
+    "Retries": "llm",
     "Section": "loaders.document",
     "TrailStep": "retrievers.hit",
     "load": "loaders.load",

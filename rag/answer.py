@@ -31,7 +31,8 @@ class Answer:
         citations: One a (claim, number) pair, in the text's order.
         hits: What was retrieved, best first.
         passages: What the answer was made from; citations name their `n`.
-        degraded: What did not work and was done without, in words for the user.
+        degraded: What did not work and was done without: "generator" where the chat model could not be had and the
+            answer is the passages, or ends early.
     """
 
     question: str

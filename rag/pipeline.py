@@ -23,6 +23,7 @@ from ..retrievers.store.lock import writer_pid
 from ..retrievers.store.verify import Problem, find_problems
 from .answer import Answer
 from .context import build_context
+from .generators.degrading import PassageGenerator
 from .generators.extractive import ExtractiveGenerator
 from .generators.generator import Generator
 from .indexing.ingest import Ingest, Progress
@@ -56,6 +57,8 @@ class RAG:
             BM25 and the bi-encoder for a new one. Several are fused by reciprocal rank fusion.
         reranker: Reorders the fused hits; None for none.
         generator: Writes the answer from the passages; None for `ExtractiveGenerator`, which quotes and works offline.
+        strict: Raise `ChatModelError` when the generator's model can't be had. Otherwise the answer is the passages
+            that answer best, with their citations, and its `degraded` says "generator".
         chunk_size: Tokens of a chunk at most; None: what the encoder reads whole.
         chunk_overlap: Tokens that neighbouring chunks share at most; None: 32.
     """
@@ -67,6 +70,7 @@ class RAG:
         retrievers: str | Sequence[RetrieverChoice] | None = None,
         reranker: Reranker | None = None,
         generator: Generator | None = None,
+        strict: bool = False,
         chunk_size: int | None = None,
         chunk_overlap: int | None = None,
     ) -> None:
@@ -74,6 +78,7 @@ class RAG:
         self._chosen = [retrievers] if isinstance(retrievers, str) else retrievers
         self._reranker = reranker
         self._generator = generator
+        self._strict = strict
         self._chunk_size = chunk_size
         self._chunk_overlap = chunk_overlap
         self._resolved: tuple[IndexConfig | None, list[Retriever]] | None = None
@@ -175,6 +180,9 @@ class RAG:
             question: The question.
             top_k: How many hits the context is built from.
             where: A filter; see `retrieve`.
+
+        Raises:
+            ChatModelError: `strict`, and the generator's model can't be had.
         """
         return self.stream(question, top_k=top_k, where=where).finish()
 
@@ -184,8 +192,16 @@ class RAG:
         hits = self.retrieve(question, top_k, where)
         passages = build_context(hits, token_budget=CONTEXT_TOKENS, count_tokens=self._count_tokens())
         encoder = self._encoder()
-        generator = self._generator or ExtractiveGenerator(encoder)
-        return AnswerStream(question, hits, passages, generator=generator, encoder=encoder)
+        extractive = ExtractiveGenerator(encoder)
+        return AnswerStream(
+            question,
+            hits,
+            passages,
+            generator=self._generator or extractive,
+            fallback=PassageGenerator(extractive) if self._generator else None,
+            encoder=encoder,
+            strict=self._strict,
+        )
 
     async def aadd(self, sources: Source | Iterable[Source]) -> AddReport:
         """Adds in a thread; see `add`."""
@@ -200,10 +216,16 @@ class RAG:
         return await asyncio.to_thread(self.ask, question, top_k=top_k, where=where)
 
     async def astream(self, question: str, *, top_k: int = 10, where: Where | None = None) -> AsyncIterator[str]:
-        """Yields the answer's text as it is written, each piece awaited in a thread; see `stream`."""
+        """Yields the answer's text as it is written, each piece awaited in a thread; see `stream`.
+
+        A reader that leaves early ends the generator's work too.
+        """
         stream = await asyncio.to_thread(self.stream, question, top_k=top_k, where=where)
-        while (piece := await asyncio.to_thread(next, stream, None)) is not None:
-            yield piece
+        try:
+            while (piece := await asyncio.to_thread(next, stream, None)) is not None:
+                yield piece
+        finally:
+            stream.close()
 
     def close(self) -> None:
         """Closes the index's files; the next call opens them again."""

@@ -9,6 +9,7 @@ from ..retrievers.retriever import Encoder
 from .answer import Answer
 from .citing.citations import check_citations
 from .context import Passage
+from .generators.degrading import DegradingStream
 from .generators.generator import Generator
 from .prompt import build_messages
 
@@ -18,12 +19,20 @@ __all__ = ["AnswerStream"]
 class AnswerStream(Iterator[str]):
     """Yields an answer's text in pieces; `finish()` gives the whole answer with its citations.
 
+    A generator that fails is replaced by the fallback before its first piece, and cut short after it; the answer's
+    `degraded` says so.
+
     Args:
         question: The question.
         hits: What was retrieved.
         passages: The context that the generator reads.
         generator: Writes the answer.
+        fallback: Writes it where the generator's model can't be had; None where the generator needs none.
         encoder: Judges how near an unquoted claim is to its passage, None for words alone.
+        strict: Raise the generator's error instead of falling back.
+
+    Raises:
+        ChatModelError: `strict`, and the model can't be had; also from `next` and `finish`.
     """
 
     def __init__(
@@ -33,13 +42,15 @@ class AnswerStream(Iterator[str]):
         passages: Sequence[Passage],
         *,
         generator: Generator,
+        fallback: Generator | None = None,
         encoder: Encoder | None = None,
+        strict: bool = False,
     ) -> None:
         self.question = question
         self.hits = tuple(hits)
         self.passages = tuple(passages)
         self._encoder = encoder
-        self._pieces = generator.generate(build_messages(question, passages))
+        self._pieces = DegradingStream(generator, fallback, build_messages(question, passages), strict=strict)
         self._text: list[str] = []
         self._answer: Answer | None = None
 
@@ -55,6 +66,15 @@ class AnswerStream(Iterator[str]):
             text = "".join(self._text)
             citations = check_citations(text, self.passages, encoder=self._encoder)
             self._answer = Answer(
-                question=self.question, text=text, citations=tuple(citations), hits=self.hits, passages=self.passages
+                question=self.question,
+                text=text,
+                citations=tuple(citations),
+                hits=self.hits,
+                passages=self.passages,
+                degraded=self._pieces.degraded,
             )
         return self._answer
+
+    def close(self) -> None:
+        """Ends the generator's work, upstream too; from any thread. What was read so far stays the answer's text."""
+        self._pieces.close()

@@ -1,6 +1,7 @@
 """Small real objects for tests."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from lateral.loaders.chunking import Chunker, to_nodes
 from lateral.loaders.document import Document, Section
@@ -33,3 +34,33 @@ def put(writer: Writer, documents: Sequence[tuple[StoredDocument, list[Node]]]) 
     keep = [at for at, text_hash in enumerate(new.text_hashes) if text_hash not in known]
     picked = NewVectors(new.space, [new.text_hashes[at] for at in keep], new.matrix[keep], [False] * len(keep))
     writer.commit(documents, [picked])
+
+
+FACTS = {
+    "honey.txt": "Honey keeps for years in a closed jar. Bees make it from nectar.",
+    "bread.txt": "Sourdough rises for twelve hours. The oven is heated to 230 degrees.",
+    "tea.txt": "Green tea is brewed at 80 degrees for two minutes.",
+}
+
+
+class CountingEmbedder(HashEmbedder):
+    """The hash embedder, with a count of what it encodes, that can be told to fail."""
+
+    def __init__(self, dim=64):
+        super().__init__(dim)
+        self.encoded = []
+        self.fail = False
+
+    def encode_documents(self, texts):
+        if self.fail:
+            raise RuntimeError("the encoder broke")
+        self.encoded += texts
+        return super().encode_documents(texts)
+
+
+def source_names(rag):
+    return [Path(source).name for source in rag.status().sources]
+
+
+def counts(report):
+    return report.added, report.updated, report.unchanged, report.removed

@@ -17,7 +17,13 @@ class Generator(Protocol):
     """One verb: messages in, the answer's text out, piece by piece."""
 
     def generate(self, messages: Sequence[Message]) -> Iterator[str]:
-        """Yields the answer in pieces of any size; joined, they are the whole text."""
+        """Yields the answer in pieces of any size; joined, they are the whole text.
+
+        What it returns may have a `close()`, which is called from any thread when nobody reads on.
+
+        Raises:
+            ChatModelError: The model can't be had; so may each next piece. Any other error is taken for a mistake.
+        """
         ...
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 import pytest
+from builders import FACTS, CountingEmbedder
+from lateral import RAG, BiEncoderRetriever
 from lateral.loaders.node import Node, document_id, node_id
 from lateral.rag.context import Passage
 from lateral.retrievers.hit import Hit
@@ -39,3 +41,22 @@ def make_passage() -> Callable[..., Passage]:
 def minilm() -> Encoder:
     """The default encoder, loaded once."""
     return load_bi_encoder()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for name, text in FACTS.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+@pytest.fixture
+def embedder():
+    return CountingEmbedder()
+
+
+@pytest.fixture
+def rag(tmp_path, embedder):
+    return RAG(tmp_path / "index", retrievers=("bm25", BiEncoderRetriever(encoder=embedder)))

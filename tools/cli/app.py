@@ -13,11 +13,27 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import click
 import typer
 
-from ...errors import InvalidArgumentError, LateralError, StoreError
+from ...errors import ChatModelError, InvalidArgumentError, LateralError, StoreError
+from .flags import (
+    BaseUrlFlag,
+    GeneratorFlag,
+    IndexFlag,
+    JsonFlag,
+    KeyFlag,
+    LanguageFlag,
+    ModelFlag,
+    OverlapFlag,
+    RetrieversFlag,
+    SizeFlag,
+    StrictFlag,
+    TopKFlag,
+    WhereFlag,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ...rag.generators.generator import Generator
     from ...rag.indexing.report import AddReport
     from ...rag.pipeline import RAG
     from .settings import Settings
@@ -27,13 +43,14 @@ __all__ = ["add", "app", "ask", "doctor", "main", "remove", "search", "status", 
 EXIT_FAILED = 1  # some documents failed
 EXIT_USAGE = 2
 EXIT_INDEX = 3
+EXIT_MODEL = 4  # the chat model can't be had, and --strict was given
 LOADING = "Loading the model and searching ..."
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 EPILOG = (
-    "Exit codes: 0 all well, 1 some documents failed, 2 usage, 3 the index. Settings (index, retrievers, model, "
-    "language, chunk_size, chunk_overlap, top_k) can stand in lateral.toml, or in the environment as LATERAL_INDEX and "
-    "so on."
+    "Exit codes: 0 all well, 1 some documents failed, 2 usage, 3 the index, 4 the chat model. Settings (index, "
+    "retrievers, model, language, chunk_size, chunk_overlap, top_k, generator, base_url, api_key_env, strict) can "
+    "stand in lateral.toml, or in the environment as LATERAL_INDEX and so on."
 )
 
 app = typer.Typer(
@@ -46,43 +63,9 @@ app = typer.Typer(
     epilog=EPILOG,
 )
 
-IndexFlag = Annotated[
-    Path | None,
-    typer.Option("--index", help="The index directory (default: .lateral, or $LATERAL_INDEX).", show_default=False),
-]
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, and only JSON, on stdout.")]
-RetrieversFlag = Annotated[
-    str | None,
-    typer.Option(help="Of a new index, separated by commas: bm25, bi-encoder (default: both).", show_default=False),
-]
-ModelFlag = Annotated[
-    str | None,
-    typer.Option(help="Bi-encoder of a new index, a name or a folder (default: all-MiniLM-L6-v2).", show_default=False),
-]
-LanguageFlag = Annotated[
-    str | None,
-    typer.Option(help="Language of a new index's BM25 stemmer, or none (default: english).", show_default=False),
-]
-SizeFlag = Annotated[
-    int | None,
-    typer.Option(help="Tokens of a new index's chunks at most (default: what the model reads).", show_default=False),
-]
-OverlapFlag = Annotated[
-    int | None, typer.Option(help="Tokens that neighbouring chunks share at most (default: 32).", show_default=False)
-]
-TopKFlag = Annotated[int | None, typer.Option("--top-k", help="How many hits (default: 10).", show_default=False)]
-WhereFlag = Annotated[
-    str | None,
-    typer.Option(
-        help="A filter as JSON over source, page, kind, document_id and metadata such as file_name, with $eq $ne $gt "
-        '$gte $lt $lte $in $nin $and $or. Example: {"page": {"$lte": 3}}',
-        show_default=False,
-    ),
-]
-
 
 def main() -> None:
-    """Runs the command line and ends the process: 0 all well, 1 some documents failed, 2 usage, 3 the index."""
+    """Runs the command line and ends the process with one of the exit codes of `EPILOG`."""
     as_json = "--json" in sys.argv
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -99,6 +82,8 @@ def main() -> None:
         code = EXIT_INTERRUPTED
     except StoreError as err:
         _end(EXIT_INDEX, type(err).__name__, str(err), as_json)
+    except ChatModelError as err:
+        _end(EXIT_MODEL, type(err).__name__, str(err), as_json)
     except LateralError as err:
         _end(EXIT_USAGE, type(err).__name__, str(err), as_json)
     if code == EXIT_INTERRUPTED:
@@ -126,6 +111,7 @@ def _lateral(
     logger = logging.getLogger("lateral")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO if verbose else logging.WARNING)
+    logging.getLogger("stamina").setLevel(logging.INFO if verbose else logging.ERROR)  # it tells of every retry
 
 
 @app.command()
@@ -205,13 +191,20 @@ def ask(
     index: IndexFlag = None,
     top_k: TopKFlag = None,
     where: WhereFlag = None,
+    generator: GeneratorFlag = None,
+    base_url: BaseUrlFlag = None,
+    api_key_env: KeyFlag = None,
+    strict: StrictFlag = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Answer a question, citing file and page."""
+    from .building import build_generator
     from .output import print_answer_sources, print_json, waiting
 
-    settings = _settings(index=index, top_k=top_k)
-    with _rag(settings) as rag:
+    settings = _settings(
+        index=index, top_k=top_k, generator=generator, base_url=base_url, api_key_env=api_key_env, strict=strict
+    )
+    with _rag(settings, generator=build_generator(settings)) as rag:
         with waiting(LOADING, off=as_json):
             stream = rag.stream(question, top_k=settings.top_k, where=_where(where))
             first = next(stream, "")
@@ -272,10 +265,10 @@ def _settings(**flags: object) -> Settings:
     return load_settings(flags)
 
 
-def _rag(settings: Settings, flags: Mapping[str, object] | None = None) -> RAG:
+def _rag(settings: Settings, flags: Mapping[str, object] | None = None, generator: Generator | None = None) -> RAG:
     from .building import build_rag
 
-    return build_rag(settings, flags or {})
+    return build_rag(settings, flags or {}, generator=generator)
 
 
 def _split(names: str | None) -> list[str] | None:

@@ -6,19 +6,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import IndexNotFoundError, InvalidArgumentError
+from ...rag.generators.generator import Generator
 from ...rag.pipeline import RAG
 from ...retrievers.registry import DEFAULT_RETRIEVERS, open_retriever
 from ...retrievers.retriever import Retriever
 from ...retrievers.store import Index
 from .settings import Settings
 
-__all__ = ["MAKING", "build_rag"]
+__all__ = ["MAKING", "build_generator", "build_rag"]
 
 MAKING = ("retrievers", "model", "language", "chunk_size", "chunk_overlap")  # the settings that make an index
 SET_BY = {"model": "bi-encoder", "language": "bm25"}
 
 
-def build_rag(settings: Settings, flags: Mapping[str, Any]) -> RAG:
+def build_rag(settings: Settings, flags: Mapping[str, Any], *, generator: Generator | None = None) -> RAG:
     """Returns a `RAG` as the settings ask for it.
 
     An index that is there was made once: its catalog says how, and settings from files and the environment are for new
@@ -27,6 +28,7 @@ def build_rag(settings: Settings, flags: Mapping[str, Any]) -> RAG:
     Args:
         settings: From files, environment and flags.
         flags: What was given on the command line.
+        generator: Writes answers, None for the extractive default.
 
     Raises:
         InvalidArgumentError: A flag sets a retriever that is not among those chosen.
@@ -36,9 +38,26 @@ def build_rag(settings: Settings, flags: Mapping[str, Any]) -> RAG:
     return RAG(
         settings.index,
         retrievers=_retrievers(making, given),
+        generator=generator,
+        strict=settings.strict,
         chunk_size=making["chunk_size"],
         chunk_overlap=making["chunk_overlap"],
     )
+
+
+def build_generator(settings: Settings) -> Generator | None:
+    """Returns the generator that the settings name, None for the extractive default.
+
+    Raises:
+        InvalidArgumentError: The settings name a server or ask for strictness, but no model; or the key is missing.
+    """
+    if settings.generator is None:
+        if settings.base_url is not None or settings.strict:
+            raise InvalidArgumentError("--base-url and --strict are for a chat model: name it with --generator MODEL")
+        return None
+    from ...rag.generators.openai_chat import OpenAIGenerator
+
+    return OpenAIGenerator(settings.generator, base_url=settings.base_url, api_key_env=settings.api_key_env)
 
 
 def _is_made(settings: Settings) -> bool:

@@ -40,6 +40,10 @@ class Settings(BaseSettings):
     chunk_size: int | None = None
     chunk_overlap: int | None = None
     top_k: int = 10
+    generator: str | None = None
+    base_url: str | None = None
+    api_key_env: str = "OPENAI_API_KEY"
+    strict: bool = False
 
     @field_validator("retrievers", mode="before")
     @classmethod

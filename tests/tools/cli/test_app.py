@@ -1,50 +1,14 @@
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from pdfs import make_pdf
+from command_line import LATERAL, as_json, run
 
-LATERAL = Path(sys.executable).with_name("lateral")
 HIT_KEYS = {"id", "document_id", "source", "page", "score", "text", "trail"}
 CITATION_KEYS = {"n", "document_id", "source", "page", "quote", "boxes", "supported"}
-
-
-@pytest.fixture
-def home(tmp_path):
-    """A working directory with a folder of files and a settings file that names the embedder without a model."""
-    (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "tea.txt").write_text("Green tea is brewed at 80 degrees for two minutes.")
-    (tmp_path / "docs" / "kettle.pdf").write_bytes(
-        make_pdf([["The kettle holds two litres."], ["Descale it monthly."]])
-    )
-    (tmp_path / "lateral.toml").write_text('model = "hash-embedder-64"\n')
-    return tmp_path
-
-
-def run(home, *arguments, **environment):
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("LATERAL_")}
-    done = subprocess.run(
-        [LATERAL, *map(str, arguments)],
-        cwd=home,
-        env={**clean, "XDG_CONFIG_HOME": str(home / "config"), **environment},
-        capture_output=True,
-        encoding="utf-8",
-        timeout=120,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
-
-
-def as_json(home, *arguments, code=0, **environment):
-    done = run(home, *arguments, "--json", **environment)
-    assert done.returncode == code, done.stderr
-    return json.loads(done.stdout)
 
 
 def test_the_main_job_from_a_folder_to_a_cited_answer(home):

@@ -1,0 +1,22 @@
+"""What the tests of the chat client share."""
+
+import time
+
+from lateral.errors import (
+    ChatModelError,
+)
+from lateral.llm import Deadlines, Retries
+
+KEY = "sk-canary-0123456789abcdef"
+MESSAGES = [{"role": "user", "content": "Hi"}]
+SHORT = Deadlines(connect=1.0, first_byte=0.5, between_chunks=0.5, whole=2.0)
+QUICK = Retries(first_wait=0.05, longest_wait=0.1)
+SLACK = 0.4  # seconds that a busy machine may add to a deadline
+
+
+def timed(call):
+    began = time.monotonic()
+    try:
+        return call(), time.monotonic() - began
+    except ChatModelError as err:
+        return err, time.monotonic() - began

@@ -1,0 +1,82 @@
+"""The options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "BaseUrlFlag",
+    "GeneratorFlag",
+    "IndexFlag",
+    "JsonFlag",
+    "KeyFlag",
+    "LanguageFlag",
+    "ModelFlag",
+    "OverlapFlag",
+    "RetrieversFlag",
+    "SizeFlag",
+    "StrictFlag",
+    "TopKFlag",
+    "WhereFlag",
+]
+
+IndexFlag = Annotated[
+    Path | None,
+    typer.Option("--index", help="The index directory (default: .lateral, or $LATERAL_INDEX).", show_default=False),
+]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, and only JSON, on stdout.")]
+RetrieversFlag = Annotated[
+    str | None,
+    typer.Option(help="Of a new index, separated by commas: bm25, bi-encoder (default: both).", show_default=False),
+]
+ModelFlag = Annotated[
+    str | None,
+    typer.Option(help="Bi-encoder of a new index, a name or a folder (default: all-MiniLM-L6-v2).", show_default=False),
+]
+LanguageFlag = Annotated[
+    str | None,
+    typer.Option(help="Language of a new index's BM25 stemmer, or none (default: english).", show_default=False),
+]
+SizeFlag = Annotated[
+    int | None,
+    typer.Option(help="Tokens of a new index's chunks at most (default: what the model reads).", show_default=False),
+]
+OverlapFlag = Annotated[
+    int | None, typer.Option(help="Tokens that neighbouring chunks share at most (default: 32).", show_default=False)
+]
+TopKFlag = Annotated[int | None, typer.Option("--top-k", help="How many hits (default: 10).", show_default=False)]
+WhereFlag = Annotated[
+    str | None,
+    typer.Option(
+        help="A filter as JSON over source, page, kind, document_id and metadata such as file_name, with $eq $ne $gt "
+        '$gte $lt $lte $in $nin $and $or. Example: {"page": {"$lte": 3}}',
+        show_default=False,
+    ),
+]
+
+
+GeneratorFlag = Annotated[
+    str | None,
+    typer.Option(
+        help="Chat model that writes the answer (default: none, the answer is quoted from the passages).",
+        show_default=False,
+    ),
+]
+BaseUrlFlag = Annotated[
+    str | None,
+    typer.Option(
+        help="The chat model's server, any that speaks OpenAI's format, such as http://localhost:8000/v1.",
+        show_default=False,
+    ),
+]
+KeyFlag = Annotated[
+    str | None,
+    typer.Option(help="Environment variable with the key (default: OPENAI_API_KEY).", show_default=False),
+]
+StrictFlag = Annotated[
+    bool | None,
+    typer.Option("--strict", help="Fail when the chat model can't be had, instead of quoting.", show_default=False),
+]
