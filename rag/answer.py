@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ..llm import Usage
 from ..retrievers.hit import Hit
 from .citing.citations import Citation
 from .context import Passage
@@ -33,6 +34,7 @@ class Answer:
         passages: What the answer was made from; citations name their `n`.
         degraded: What did not work and was done without: "generator" where the chat model could not be had and the
             answer is the passages, or ends early.
+        usage: The tokens that the chat model took, None where none was asked or it does not count.
     """
 
     question: str
@@ -41,6 +43,7 @@ class Answer:
     hits: tuple[Hit, ...]
     passages: tuple[Passage, ...]
     degraded: tuple[str, ...] = ()
+    usage: Usage | None = None
 
     def as_dict(self) -> dict[str, object]:
         """Returns the answer as JSON values: answer, citations, hits and degraded."""

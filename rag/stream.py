@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 
 from ..retrievers.hit import Hit
@@ -14,6 +15,8 @@ from .generators.generator import Generator
 from .prompt import build_messages
 
 __all__ = ["AnswerStream"]
+
+logger = logging.getLogger(__name__)
 
 
 class AnswerStream(Iterator[str]):
@@ -72,7 +75,10 @@ class AnswerStream(Iterator[str]):
                 hits=self.hits,
                 passages=self.passages,
                 degraded=self._pieces.degraded,
+                usage=self._pieces.usage,
             )
+            if (usage := self._answer.usage) is not None:
+                logger.info("tokens: %d read, %d written", usage.prompt_tokens, usage.completion_tokens)
         return self._answer
 
     def close(self) -> None:

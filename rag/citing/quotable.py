@@ -1,32 +1,24 @@
-"""The stretches of a passage that can be quoted as an answer: sentences, list items, table rows."""
+"""The stretches of a passage that can be quoted as an answer: sentences, list items, table rows, code."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from typing import NamedTuple
 
 from ...loaders.sentences import split_sentences
+from .blocks import ITEM, WORD, Block, find_blocks
+from .tables import BAR, STOPPED
 
 __all__ = ["Quotable", "quotable_spans", "quotables"]
 
 MIN_WORDS = 3  # "Fig. 3." and "See below." answer nothing
 MIN_ITEM_WORDS = 2  # "Bleach: 6%" as a list item or table row does
 MAX_QUOTE_CHARS = 400  # text without punctuation (a dumped table) is cut at a space; a long sentence has 250
-HEADING_WORDS = 8  # a line of its own this short, without a stop, a digit or a colon, is taken for a heading
-SHORT_LINE = 0.6  # a line this much shorter than the longest did not wrap: a paragraph, or a heading, ends there
+MAX_BLOCK_CHARS = 800  # of code, a list or a table with the sentence before it: some 20 lines, a screen's worth
 
-ROW_LINE = 0.75  # a run of lines this much shorter than the longest, unstopped and with figures, is a table's rows
-ROW_RUN = 3
-ROW_FIGURES = 2 / 3  # of the run's lines hold a digit
-
-_HEADING = re.compile(r"#{1,6}[ \t]")
-_ITEM = re.compile(r"(?:[-*+•‣◦▪]|\d{1,3}[.)]|\(?[a-z]\))[ \t]+")
-_RULE = re.compile(r"[\s|:=_*+-]+")
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_]+")  # each CJK character counts as a word
+_LEADS = (":", "：")  # the sentence goes on in the block behind it
 _RUN_IN = re.compile(r"(\*\*|__)[^*_]+\1")  # a bold phrase that opens a paragraph
-_STOPPED = re.compile(r"[.!?。！？…:;][\"'”’»)\]*_]*$")
 
 
 class Quotable(NamedTuple):
@@ -35,12 +27,15 @@ class Quotable(NamedTuple):
     Args:
         start: Offset of its first character.
         end: Offset behind its last.
-        header: Offsets of the header row of the table that it is a row of, None for anything else.
+        header: Offsets of the lines above the table that it is a row of, None for anything else.
+        through: Where a quote of it ends whose line ends matter: behind the code in it, or behind the list or table
+            that it introduces, which stand among the quotables as well. None for a quote that can be one line.
     """
 
     start: int
     end: int
     header: tuple[int, int] | None = None
+    through: int | None = None
 
 
 def quotable_spans(text: str) -> list[tuple[int, int]]:
@@ -49,29 +44,46 @@ def quotable_spans(text: str) -> list[tuple[int, int]]:
 
 
 def quotables(text: str) -> list[Quotable]:
-    r"""Returns what can be quoted, in order, trimmed, without overlaps.
+    r"""Returns what can be quoted, in order, trimmed, (start, end) without overlaps.
 
-    A quotable stretch is a sentence, a list item without its marker, or a table row without its outer bars. Headings,
-    a table's header row and rules are left out, and so is what is too short to answer anything. Plain text from a PDF
-    has no marks: there a short line with a capital after it ends a paragraph, a short one of its own is a heading, and
-    a run of short lines with figures is a table, its first line the header.
+    A quotable stretch is a sentence, a list item without its marker, a table row without its outer bars, or code with
+    the heading or the "Install it with:" before it. Other headings, a table's head and rules are left out, and so is
+    what is too short to answer anything. Plain text from a PDF has no marks: there a short line with a capital after
+    it ends a paragraph, a short one of its own is a heading, and a run of short lines with figures is a table.
 
     Args:
         text: Plain text or Markdown with "\n" line ends.
     """
     found: list[Quotable] = []
-    for start, end, header in _blocks(text):
-        item = _ITEM.match(text, start, end)
-        first = item.end() if item else start
-        barred = text[start] == "|"
-        row = barred or header is not None
-        if barred:
-            first, end = _inner(text, start, end)
-        pieces = [(first, end)] if row else list(_sentences(text, first, end))
-        least = MIN_ITEM_WORDS if row or item else MIN_WORDS
-        spans = [span for piece in pieces for span in _bounded(text, *piece)]
-        found.extend(Quotable(*span, header) for span in spans if len(_WORD.findall(text[slice(*span)])) >= least)
+    blocks = list(find_blocks(text))
+    lead: int | None = None  # where the code's own first sentence begins
+    for index, block in enumerate(blocks):
+        if block.kind == "code":
+            found.extend(_code(text, block.start if lead is None else lead, block.end))
+            lead = None
+            continue
+        spans = list(_spans(text, block))
+        lead = spans.pop()[0] if spans and _leads_code(text, blocks, index) else None
+        if block.kind != "heading":
+            least = MIN_WORDS if block.kind == "text" else MIN_ITEM_WORDS
+            kept = [Quotable(*span, block.header) for span in spans if len(WORD.findall(text[slice(*span)])) >= least]
+            if kept and kept[-1].end == block.end and text.endswith(_LEADS, 0, block.end):
+                kept[-1] = kept[-1]._replace(through=_through(text, blocks, index, kept[-1].start))
+            found.extend(kept)
     return found
+
+
+def _spans(text: str, block: Block) -> Iterator[tuple[int, int]]:
+    """Yields what can be quoted of a block that is no code, however short."""
+    start, end = block.start, block.end
+    if block.kind == "row":
+        bare = text[start:end].strip(f" \t{BAR}")
+        start = text.index(bare, start, end)
+        yield from _bounded(text, start, start + len(bare))
+        return
+    item = ITEM.match(text, start, end)
+    for sentence in _sentences(text, item.end() if item else start, end):
+        yield from _bounded(text, *sentence)
 
 
 def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -84,80 +96,41 @@ def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
             yield begin, start + b
 
 
-def _blocks(text: str) -> Iterator[tuple[int, int, tuple[int, int] | None]]:
-    """Yields the trimmed stretches that no sentence crosses, without headings, rules and header rows.
-
-    A table's row comes with its header.
-    """
-    lines = [(match.start(), match.end()) for match in re.finditer(r"[^\n]+", text) if match[0].strip()]
-    longest = max((end - start for start, end in lines), default=0)
-    headers = {**_barred_headers(text, lines), **_bare_headers(text, lines, longest)}
-    opened: int | None = None
-    for index, (start, end) in enumerate(lines):
-        line = text[start:end]
-        begin = start + len(line) - len(line.lstrip())
-        after = lines[index + 1] if index + 1 < len(lines) else None
-        if _HEADING.match(text, begin) or _RULE.fullmatch(line) or headers.get(index) == index:
-            continue  # the line before it has closed its block
-        opened = begin if opened is None else opened
-        breaks = index in headers or index + 1 in headers
-        if after is None or breaks or _ends_block(text, (start, end), after, longest):
-            stop = start + len(line.rstrip())
-            if not _is_heading(text[opened:stop]):
-                yield opened, stop, _inner(text, *lines[headers[index]]) if index in headers else None
-            opened = None
+def _leads_code(text: str, blocks: Sequence[Block], index: int) -> bool:
+    """Says whether a block's end and the code directly behind it are one thing to quote."""
+    block, following = blocks[index], blocks[index + 1 : index + 2]
+    introduces = block.kind == "heading" or text.endswith(_LEADS, 0, block.end)
+    return introduces and bool(following) and following[0].kind == "code"
 
 
-def _barred_headers(text: str, lines: Sequence[tuple[int, int]]) -> dict[int, int]:
-    """Returns the header's index for each row of a Markdown table, by the row's index; a header is its own header."""
-    headers: dict[int, int] = {}
-    for index, (start, end) in enumerate(lines):
-        ruled = index + 1 < len(lines) and _RULE.fullmatch(text[slice(*lines[index + 1])])
-        barred = text[start:end].lstrip().startswith("|")
-        if barred and index - 1 in headers:
-            headers[index] = headers[index - 1]
-        elif barred and ruled:
-            headers[index] = index
-    return headers
+def _code(text: str, start: int, end: int) -> Iterator[Quotable]:
+    """Yields code in pieces of whole lines that are short enough, the first with what leads it."""
+    while start < end:
+        stop = end
+        if end - start > MAX_BLOCK_CHARS:
+            newline = text.rfind("\n", start, start + MAX_BLOCK_CHARS)
+            stop = newline if newline > start else start + MAX_BLOCK_CHARS
+        piece = text[start:stop].rstrip()
+        if len(WORD.findall(piece)) >= MIN_ITEM_WORDS:
+            yield Quotable(start, start + len(piece), None, start + len(piece))
+        start = stop + len(text[stop:end]) - len(text[stop:end].lstrip())
 
 
-def _bare_headers(text: str, lines: Sequence[tuple[int, int]], longest: int) -> dict[int, int]:
-    """Returns the same for tables whose bars and rules are lost: runs of short, unstopped lines with figures."""
-    loose = [
-        end - start < ROW_LINE * longest and not _STOPPED.search(text[start:end].rstrip()) and text[start] != "|"
-        for start, end in lines
-    ]
-    headers: dict[int, int] = {}
-    for is_loose, group in groupby(range(len(lines)), key=lambda index: loose[index]):
-        run = list(group)
-        figures = sum(any(map(str.isdigit, text[slice(*lines[index])])) for index in run)
-        if is_loose and len(run) >= ROW_RUN and figures >= ROW_FIGURES * len(run):
-            headers.update(dict.fromkeys(run, run[0]))
-    return headers
-
-
-def _ends_block(text: str, line: tuple[int, int], after: tuple[int, int], longest: int) -> bool:
-    following = text[after[0] : after[1]].lstrip()
-    if text.count("\n", line[1], after[0]) > 1 or text[line[0] : line[1]].lstrip().startswith("|"):
-        return True
-    if following.startswith("|") or _HEADING.match(following) or _ITEM.match(following) or _RULE.fullmatch(following):
-        return True
-    return line[1] - line[0] < SHORT_LINE * longest and following[0].isupper()
-
-
-def _is_heading(block: str) -> bool:
-    """Says whether a block is a heading by its looks."""
-    if block.startswith("|") or "\n" in block or _ITEM.match(block) or _STOPPED.search(block) or ":" in block:
-        return False
-    words = _WORD.findall(block)
-    return len(words) <= HEADING_WORDS and not any(any(char.isdigit() for char in word) for word in words[1:])
-
-
-def _inner(text: str, start: int, end: int) -> tuple[int, int]:
-    row = text[start:end]
-    bare = row.strip(" \t|")
-    first = start + len(row) - len(row.lstrip(" \t|"))
-    return first, first + len(bare)
+def _through(text: str, blocks: Sequence[Block], index: int, start: int) -> int | None:
+    """Returns where the list, table or bare lines behind a block end, of whole items; None where none follow."""
+    through: int | None = None
+    before = blocks[index]
+    kind = before.kind
+    for block in blocks[index + 1 :]:
+        gap = text[before.end : block.start] if block.header is None else ""
+        follows = not gap.strip() and block.end - start <= MAX_BLOCK_CHARS
+        bare = through is None and block.kind in ("text", "heading") and gap.count("\n") > 1
+        bare = bare and not STOPPED.search(text, block.start, block.end)  # lines of code that no fence marks
+        listed = block.kind in ("item", "row") and (through is None or block.kind == kind)
+        if not follows or not (bare or listed):
+            break
+        through, before, kind = block.end, block, block.kind
+    return through
 
 
 def _bounded(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from ...errors import ChatModelError
+from ...llm import Usage
 from ..prompt import Message, parse_messages
 from .extractive import NOTHING_FOUND
 from .generator import Generator
@@ -67,6 +68,11 @@ class DegradingStream(Iterator[str]):
     def degraded(self) -> tuple[str, ...]:
         """What did not work: `("generator",)` or nothing; complete when the last piece was read."""
         return () if self.error is None else (GENERATOR_DEGRADED,)
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens that the model took, known at the end; None where the pieces' writer counts none."""
+        return getattr(self._pieces, "usage", None)
 
     def close(self) -> None:
         """Ends the generator's work, upstream too; from any thread."""

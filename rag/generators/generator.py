@@ -19,7 +19,8 @@ class Generator(Protocol):
     def generate(self, messages: Sequence[Message]) -> Iterator[str]:
         """Yields the answer in pieces of any size; joined, they are the whole text.
 
-        What it returns may have a `close()`, which is called from any thread when nobody reads on.
+        What it returns may have a `close()`, which is called from any thread when nobody reads on, and a `usage`, the
+        tokens taken.
 
         Raises:
             ChatModelError: The model can't be had; so may each next piece. Any other error is taken for a mistake.

@@ -9,6 +9,7 @@ from builders import FACTS
 from chat_clients import QUICK, SHORT
 from lateral import RAG, BiEncoderRetriever, OpenAIGenerator
 from lateral.errors import ChatModelTimeoutError, ChatModelUnavailableError
+from lateral.llm import Usage
 from lateral.retrievers import HashEmbedder
 from openai_server import OpenAIServer, refusing_url
 
@@ -47,13 +48,16 @@ def serve(tmp_path):
 
 
 def test_the_models_answer_is_streamed_and_its_citations_are_checked(serve):
-    server, rag = serve(wire.stream("It is brewed at 80 degrees ", "[1]. It is brewed at 95 degrees [1]."))
+    server, rag = serve(
+        wire.stream("It is brewed at 80 degrees ", "[1]. It is brewed at 95 degrees [1].", usage=(90, 12))
+    )
     stream = rag.stream(QUESTION)
     text = "".join(stream)
     answer = stream.finish()
     assert answer.text == text == "It is brewed at 80 degrees [1]. It is brewed at 95 degrees [1]."
     assert [(it.source, it.supported) for it in answer.citations] == [("tea.txt", True), ("tea.txt", False)]
     assert answer.degraded == ()
+    assert answer.usage == Usage(prompt_tokens=90, completion_tokens=12)
     asked = server.requests[0]["messages"][1]["content"]
     assert asked.endswith(f"<question>\n{QUESTION}\n</question>")
 

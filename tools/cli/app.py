@@ -182,7 +182,7 @@ def search(
 
         print_json({"hits": [hit_as_dict(hit) for hit in hits]})
     else:
-        print_hits(hits)
+        print_hits(hits, filtered=where is not None)
 
 
 @app.command()

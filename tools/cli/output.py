@@ -70,11 +70,12 @@ def show_source(source: str, page: int | None = None) -> str:
     return shown if page is None else f"{shown}, page {page}"
 
 
-def print_hits(hits: Sequence[Hit]) -> None:
-    """Prints ranked hits with their trails."""
+def print_hits(hits: Sequence[Hit], *, filtered: bool = False) -> None:
+    """Prints ranked hits with their trails; where there are none, whether a filter may be why."""
     console = stdout()
     if not hits:
-        console.print("No hits.")
+        hint = " Does the filter allow any document? `lateral status` lists them."
+        console.print(f"No hits.{hint if filtered else ''}")
     for rank, hit in enumerate(hits, start=1):
         trail = " · ".join(f"{step.stage} #{step.rank} ({step.score:.3f})" for step in hit.trail)
         console.print(

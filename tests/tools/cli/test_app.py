@@ -227,3 +227,9 @@ def test_doctor_imports_each_backend_and_gives_the_pip_line_for_what_is_missing(
 def test_doctor_finds_every_backend_of_this_environment(home):
     checks = as_json(home, "doctor")["checks"]
     assert [check["name"] for check in checks if not check["works"]] == []
+
+
+def test_no_hits_behind_a_filter_asks_whether_it_allows_anything(home):
+    run(home, "add", "docs")
+    assert "Does the filter allow any document?" in run(home, "search", "tea", "--where", '{"page": 99}').stdout
+    assert run(home, "search", "xylophone", "--where", '{"page": 99}', "--json").returncode == 0
