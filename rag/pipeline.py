@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -260,7 +260,9 @@ class RAG:
             with self.index.read() as snapshot:
                 known = snapshot.documents()
             chunker = partial(make_chunker, retrievers, config)  # made when a document is to be cut: it needs the model
-            yield Ingest(writer, indexed(retrievers), chunker, known=known, on_progress=on_progress)
+            run = Ingest(writer, indexed(retrievers), chunker, known=known, on_progress=on_progress)
+            with closing(run) as ingest:
+                yield ingest
 
     def _settle_config(self, writer: Writer, retrievers: Sequence[Retriever]) -> IndexConfig:
         """Returns how the index is made: as remembered, checked against what is asked for, or now for a new one."""

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from ...errors import InvalidArgumentError
 from ...loaders.chunking import Chunker, to_nodes
 from ...loaders.document import Document
 from ...loaders.files import SkippedFile
 from ...loaders.indexed_text import indexed_text
 from ...loaders.node import LoadFailure, Node, document_id
-from ...retrievers.bi_encoder import check_space
 from ...retrievers.indexed import IndexedRetriever
 from ...retrievers.retriever import Encoder
 from ...retrievers.store import NewVectors, StoredDocument, Writer, hash_text
+from .encoding import EncodingThread, check_spaces, encode_missing, encoders_of
 from .report import AddReport
 
-__all__ = ["Ingest", "Progress", "check_spaces", "encode_missing", "encoders_of"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["Ingest", "Progress"]
 
 COMMIT_NODES = 512  # a commit every few seconds of encoding on a CPU: what an interruption can cost
 COMMIT_DOCUMENTS = 512
 MERGE_COMMITS = 64  # each commit leaves a segment, and each segment holds a file open in every reader
 REFRESH_NODES = 8_192  # or half of what was there, if that is more: readers rebuild what is behind in memory until then
-ENCODE_BATCH = 256  # texts an encoder is handed at once, so that it can sort them by length
+TELL_SECONDS = 0.2  # how often progress is told while a batch is encoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +41,24 @@ class Progress:
     nodes: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Documents on their way into the index, and what their vectors are waited for."""
+
+    documents: list[tuple[StoredDocument, list[Node]]]
+    texts: dict[bytes, str]
+    vectors: list[tuple[Encoder, Future[NewVectors]]]
+
+    @property
+    def nodes(self) -> int:
+        return sum(len(nodes) for _, nodes in self.documents)
+
+
 class Ingest:
-    """One run of adding to an index; call `finish` at its end.
+    """One run of adding to an index; call `finish` at its end, and `close` however it ends.
+
+    While one batch is encoded in a thread, the caller reads and cuts the next, and the one before is committed: no
+    more than two are held.
 
     Args:
         writer: The index's writer.
@@ -72,6 +83,8 @@ class Ingest:
         self._chunker: Chunker | None = None
         self._known = {document.source: document for document in known}
         self._on_progress = on_progress
+        self._encoding = EncodingThread()
+        self._pending: _Batch | None = None
         self._batch: list[tuple[StoredDocument, list[Node]]] = []
         self._batch_nodes = 0
         self._touched: list[StoredDocument] = []
@@ -82,7 +95,6 @@ class Ingest:
         self._checked = False
         self._done = 0
         self._total: int | None = None
-        self._encoded = 0
         self._commits = 0
         self._unrefreshed = 0
 
@@ -115,7 +127,7 @@ class Ingest:
         self._batch.append((stored, nodes))
         self._batch_nodes += len(nodes)
         if self._batch_nodes >= COMMIT_NODES or len(self._batch) >= COMMIT_DOCUMENTS:
-            self.commit()
+            self._hand_over()
 
     def keep(self, known: StoredDocument, stat: tuple[int, int, int] | None = None) -> None:
         """Counts a document as unchanged, and remembers its file's new times."""
@@ -144,25 +156,8 @@ class Ingest:
 
     def commit(self) -> None:
         """Encodes and commits the documents taken in so far: from here on they are durable."""
-        if not self._batch:
-            return
-        if not self._checked:
-            check_spaces(self._writer, self._retrievers)
-            self._checked = True
-        batch, self._batch, self._batch_nodes = self._batch, [], 0
-        chunks = [node for _, nodes in batch for node in nodes if node.kind == "chunk"]
-        texts = {hash_text(text): text for text in map(indexed_text, chunks)}
-        vectors = [encode_missing(self._writer, it, texts, self._tell) for it in encoders_of(self._retrievers)]
-        self._writer.commit(batch, vectors)
-        updated = sum(document.source in self._known for document, _ in batch)
-        self._report = replace(
-            self._report,
-            added=self._report.added + len(batch) - updated,
-            updated=self._report.updated + updated,
-            nodes=self._report.nodes + sum(len(nodes) for _, nodes in batch),
-        )
-        self._advance(len(batch))
-        self._keep_up(sum(len(nodes) for _, nodes in batch))
+        self._hand_over()
+        self._settle()
 
     def finish(self) -> AddReport:
         """Commits what is left, lets the retrievers refresh where nodes have changed, and returns the outcome."""
@@ -174,6 +169,59 @@ class Ingest:
         return replace(
             self._report, failed=tuple(self._failed), skipped=tuple(self._skipped), warnings=tuple(self._warnings)
         )
+
+    def close(self) -> None:
+        """Ends the encoding thread; what was not committed is left out."""
+        self._encoding.close()
+
+    def _hand_over(self) -> None:
+        """Has the batch encoded; commits the one before meanwhile."""
+        if not self._batch:
+            return
+        if not self._checked:
+            check_spaces(self._writer, self._retrievers)
+            self._checked = True
+        documents, self._batch, self._batch_nodes = self._batch, [], 0
+        chunks = [node for _, nodes in documents for node in nodes if node.kind == "chunk"]
+        texts = {hash_text(text): text for text in map(indexed_text, chunks)}
+        ahead = self._pending.texts.keys() if self._pending is not None else ()
+        vectors = []
+        for encoder in encoders_of(self._retrievers):
+            known = self._writer.known_vectors(encoder.space, list(texts)) | set(ahead)
+            missing = {text_hash: text for text_hash, text in texts.items() if text_hash not in known}
+            vectors.append((encoder, self._encoding.submit(encoder, missing)))
+        handed = _Batch(documents, texts, vectors)
+        self._settle()
+        self._pending = handed
+
+    def _settle(self) -> None:
+        """Commits the batch that is being encoded, once it is."""
+        pending, self._pending = self._pending, None
+        if pending is None:
+            return
+        futures = [future for _, future in pending.vectors]
+        while wait(futures, TELL_SECONDS).not_done:
+            self._advance(0)
+        vectors = [new for encoder, future in pending.vectors for new in self._complete(encoder, future, pending.texts)]
+        self._writer.commit(pending.documents, vectors)
+        updated = sum(document.source in self._known for document, _ in pending.documents)
+        self._report = replace(
+            self._report,
+            added=self._report.added + len(pending.documents) - updated,
+            updated=self._report.updated + updated,
+            nodes=self._report.nodes + pending.nodes,
+        )
+        self._advance(len(pending.documents))
+        self._keep_up(pending.nodes)
+
+    def _complete(
+        self, encoder: Encoder, future: Future[NewVectors], texts: dict[bytes, str]
+    ) -> tuple[NewVectors, NewVectors]:
+        """Returns the batch's vectors, and those that the index had when they were counted on and dropped since."""
+        encoded = future.result()
+        new = set(encoded.text_hashes)
+        counted_on = {text_hash: text for text_hash, text in texts.items() if text_hash not in new}
+        return encoded, encode_missing(self._writer, encoder, counted_on)
 
     def _keep_up(self, nodes: int) -> None:
         """Keeps readers fast in the middle of a long run."""
@@ -193,70 +241,4 @@ class Ingest:
     def _advance(self, documents: int) -> None:
         self._done += documents
         if self._on_progress is not None:
-            self._on_progress(Progress(self._done, self._total, self._encoded))
-
-    def _tell(self, texts: int) -> None:
-        self._encoded += texts
-        self._advance(0)
-
-
-def check_spaces(writer: Writer, retrievers: Sequence[IndexedRetriever]) -> None:
-    """Compares the encoders with the index; called once, and only when something is to be encoded: it reads weights.
-
-    Raises:
-        EncoderMismatchError: An encoder is not the one that the index's vectors were made with.
-    """
-    config = writer.config()
-    remembered = {it.name: it.space for it in config.retrievers} if config else {}
-    for retriever in retrievers:
-        space = remembered.get(retriever.name)
-        if retriever.encoder is not None and space is not None:
-            check_space(retriever.encoder, space)
-
-
-def encoders_of(retrievers: Sequence[IndexedRetriever]) -> list[Encoder]:
-    """Returns the encoders of the retrievers, one for each vector space."""
-    encoders = [retriever.encoder for retriever in retrievers if retriever.encoder is not None]
-    return list({encoder.space.fingerprint: encoder for encoder in encoders}.values())
-
-
-def encode_missing(
-    writer: Writer, encoder: Encoder, texts: dict[bytes, str], on_encoded: Callable[[int], None] | None = None
-) -> NewVectors:
-    """Returns the vectors of those texts that the index holds none of in the encoder's space.
-
-    Args:
-        writer: The index's writer.
-        encoder: Encodes them.
-        texts: Texts by their hash.
-        on_encoded: Told the number of texts of each batch that has been encoded.
-
-    Raises:
-        InvalidArgumentError: The encoder gave vectors of another shape than it said, or values that are not finite.
-    """
-    known = writer.known_vectors(encoder.space, list(texts))
-    missing = {text_hash: text for text_hash, text in texts.items() if text_hash not in known}
-    if not missing:
-        return NewVectors(encoder.space, [], np.empty((0, encoder.space.dim), np.float32), [])
-    values = list(missing.values())
-    parts = []
-    for start in range(0, len(values), ENCODE_BATCH):
-        parts.append(encoder.encode_documents(values[start : start + ENCODE_BATCH]))
-        if on_encoded is not None:
-            on_encoded(len(parts[-1]))
-    matrix = np.concatenate(parts)
-    if matrix.shape != (len(values), encoder.space.dim) or not np.isfinite(matrix).all():
-        raise InvalidArgumentError(
-            f"the encoder {encoder.space.model!r} must give finite vectors of shape "
-            f"{(len(values), encoder.space.dim)}, got {matrix.shape}, finite: {bool(np.isfinite(matrix).all())}"
-        )
-    cut = [count > encoder.max_tokens for count in encoder.count_tokens(values)]
-    if any(cut):
-        logger.warning(
-            "%d passages are longer than the %d tokens that %s reads: it does not see the rest of them "
-            "(an index with a smaller chunk_size cuts nothing)",
-            sum(cut),
-            encoder.max_tokens,
-            encoder.space.model,
-        )
-    return NewVectors(encoder.space, list(missing), matrix, cut)
+            self._on_progress(Progress(self._done, self._total, self._encoding.encoded))

@@ -14,7 +14,7 @@ from ...retrievers.retriever import Encoder
 from ...retrievers.store import Snapshot, Writer, hash_text
 from ...retrievers.store.lock import writer_pid
 from ...retrievers.store.verify import Problem
-from .ingest import ENCODE_BATCH, check_spaces, encode_missing, encoders_of
+from .encoding import ENCODE_BATCH, check_spaces, encode_missing, encoders_of
 
 __all__ = ["IndexStatus", "VerifyReport", "read_status", "repair_index"]
 

@@ -1,0 +1,117 @@
+"""Batches on their way into the index: read, encoded and committed at the same time."""
+
+import threading
+import time
+from concurrent.futures import CancelledError
+
+import numpy as np
+from builders import CountingEmbedder
+from lateral import RAG, BiEncoderRetriever
+from lateral.rag.indexing.encoding import ENCODE_BATCH, EncodingThread
+from lateral.rag.indexing.ingest import COMMIT_DOCUMENTS
+from lateral.retrievers import HashEmbedder
+
+
+def documents(count, start=0):
+    return [{"id": f"{number:05}", "text": f"Document number {number}."} for number in range(start, start + count)]
+
+
+def test_a_text_that_the_batch_before_drops_is_encoded_again(rag, embedder):
+    rag.add({"id": "first", "text": "A text of its own."})
+    moved = [
+        {"id": "first", "text": "Something else."},
+        *documents(COMMIT_DOCUMENTS),
+        {"id": "second", "text": "A text of its own."},
+    ]
+    rag.add(moved)
+    assert embedder.encoded.count("A text of its own.") == 2
+    assert rag.verify().problems == ()
+    assert rag.retrieve("a text of its own", top_k=1)[0].node.source == "second"
+
+
+def test_a_text_that_is_being_encoded_is_not_encoded_twice(rag, embedder):
+    same = [{"id": "a", "text": "The same."}, *documents(COMMIT_DOCUMENTS), {"id": "b", "text": "The same."}]
+    rag.add(same)
+    assert embedder.encoded.count("The same.") == 1
+    assert rag.verify().problems == ()
+
+
+class PatientEmbedder(HashEmbedder):
+    """Encodes nothing until it is let."""
+
+    def __init__(self):
+        super().__init__(16)
+        self.let = threading.Event()
+        self.waited_in_vain = False
+
+    def encode_documents(self, texts):
+        self.waited_in_vain |= not self.let.wait(20)
+        return super().encode_documents(texts)
+
+
+def test_the_next_batch_is_read_while_one_is_encoded(tmp_path):
+    embedder = PatientEmbedder()
+
+    def streamed():
+        for number, document in enumerate(documents(2 * COMMIT_DOCUMENTS)):
+            if number == COMMIT_DOCUMENTS + 1:
+                embedder.let.set()
+            yield document
+
+    report = RAG(tmp_path / "index", retrievers=(BiEncoderRetriever(encoder=embedder),)).add(streamed())
+    assert report.added == 2 * COMMIT_DOCUMENTS
+    assert not embedder.waited_in_vain
+
+
+def test_no_more_than_two_batches_are_held(tmp_path):
+    embedder = PatientEmbedder()
+    read = 0
+
+    def streamed():
+        nonlocal read
+        for document in documents(6 * COMMIT_DOCUMENTS):
+            read += 1
+            yield document
+
+    rag = RAG(tmp_path / "index", retrievers=(BiEncoderRetriever(encoder=embedder),))
+    run = threading.Thread(target=rag.add, args=(streamed(),))
+    run.start()
+    time.sleep(1)
+    assert COMMIT_DOCUMENTS <= read <= 2 * COMMIT_DOCUMENTS
+    embedder.let.set()
+    run.join(60)
+    assert read == 6 * COMMIT_DOCUMENTS
+
+
+def test_progress_is_told_by_the_thread_that_adds_while_a_batch_is_encoded(tmp_path):
+    class SlowEmbedder(HashEmbedder):
+        def encode_documents(self, texts):
+            time.sleep(0.3)
+            return super().encode_documents(texts)
+
+    told = []
+    rag = RAG(tmp_path / "index", retrievers=(BiEncoderRetriever(encoder=SlowEmbedder(16)),))
+    rag.add(documents(3 * ENCODE_BATCH), on_progress=lambda it: told.append((threading.current_thread(), it.nodes)))
+    assert {thread for thread, _ in told} == {threading.current_thread()}
+    assert {0, ENCODE_BATCH, 2 * ENCODE_BATCH} <= {nodes for _, nodes in told}
+
+
+def test_closing_ends_the_encoding_after_the_texts_at_hand():
+    embedder = PatientEmbedder()
+    thread = EncodingThread()
+    future = thread.submit(embedder, {bytes([n % 256, n // 256]): f"text {n}" for n in range(4 * ENCODE_BATCH)})
+    time.sleep(0.1)
+    threading.Timer(0.2, embedder.let.set).start()
+    thread.close()
+    assert thread.encoded == ENCODE_BATCH
+    assert isinstance(future.exception(), CancelledError)
+
+
+def test_an_encoder_may_give_lists(tmp_path):
+    class ListEmbedder(CountingEmbedder):
+        def encode_documents(self, texts):
+            return super().encode_documents(texts).tolist()
+
+    rag = RAG(tmp_path / "index", retrievers=(BiEncoderRetriever(encoder=ListEmbedder()),))
+    rag.add(documents(2))
+    assert np.isclose(rag.retrieve("Document number 1.", top_k=1)[0].score, 1, atol=1e-6)
