@@ -1,0 +1,94 @@
+"""One measurement of speed in a process of its own; prints one JSON object."""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from lateral import RAG, BiEncoderRetriever
+from lateral.loaders.indexed_text import indexed_text
+from lateral.rag.evaluation import document_ranking, read_beir, score_run
+from lateral.retrievers.models import find_model, load_bi_encoder
+
+DEPTH = 100
+
+
+def encoder_of(runtime):
+    """The default model in a runtime such as "torch-float32" or "openvino-auto", warm."""
+    backend, _, dtype = runtime.partition("-")
+    encoder = load_bi_encoder(backend=backend, dtype=dtype, device="cpu")
+    encoder.encode_documents(["warm up"])
+    return encoder
+
+
+def nodes(corpus, index, out):
+    """Writes the chunks of an index as they are encoded, and the queries, for a peer to read."""
+    with RAG(index).index.read() as snapshot:
+        chunks = [(node.id, indexed_text(node)) for node in snapshot.chunks()]
+    queries = list(read_beir(corpus).queries.values())
+    Path(out).write_text(json.dumps({"nodes": chunks, "queries": queries}), encoding="utf-8")
+    return {"nodes": len(chunks), "model": str(find_model("all-MiniLM-L6-v2").path)}
+
+
+def index_corpus(corpus, index, runtime):
+    """Indexes a corpus, then asks it every query; seconds, milliseconds and megabytes."""
+    encoder = encoder_of(runtime)
+    documents = [{"id": source, "text": text} for source, text in read_beir(corpus).texts.items()]
+    rag = RAG(index, retrievers=("bm25", BiEncoderRetriever(encoder=encoder)))
+    start = time.perf_counter()
+    report = rag.add(documents)
+    seconds = time.perf_counter() - start
+    dense = next(it for it in rag.retrievers if it.name == "bi-encoder")
+    dense.retrieve("warm up", 10)
+    times = []
+    for query in read_beir(corpus).queries.values():
+        start = time.perf_counter()
+        dense.retrieve(query, 10)
+        times.append(1_000 * (time.perf_counter() - start))
+    return {"seconds": seconds, "nodes": report.nodes, "p50_ms": statistics.median(times), "peak_mb": peak_mb()}
+
+
+def raw(corpus, index, runtime):
+    """Encodes the same chunks with nothing around it, and writes the vectors to the disk."""
+    encoder = encoder_of(runtime)
+    with RAG(index).index.read() as snapshot:
+        texts = [indexed_text(node) for node in snapshot.chunks()]
+    start = time.perf_counter()
+    vectors = encoder.encode_documents(texts)
+    with open(f"{index}-raw.npy", "wb") as file:
+        np.save(file, vectors)
+        os.fsync(file.fileno())
+    return {"seconds": time.perf_counter() - start}
+
+
+def quality(corpus, index, runtime):
+    """nDCG@10 of dense search with queries and documents encoded in a runtime."""
+    judged = read_beir(corpus)
+    rag = RAG(index, retrievers=(BiEncoderRetriever(encoder=encoder_of(runtime)),))
+    rag.add([{"id": source, "text": text} for source, text in judged.texts.items()])
+    run = {query: document_ranking(rag.retrieve(text, DEPTH)) for query, text in judged.queries.items()}
+    return {"ndcg": score_run(judged.qrels, run)["nDCG@10"]}
+
+
+def peak_mb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main():
+    measurements = {"nodes": nodes, "index": index_corpus, "raw": raw, "quality": quality}
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=measurements)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("index")
+    parser.add_argument("how")
+    arguments = parser.parse_args()
+    json.dump(measurements[arguments.what](arguments.corpus, arguments.index, arguments.how), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""Indexing, queries, cold start and exact search, beside LlamaIndex and beside what the machine can do at best."""
+
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from peers import python_of
+from report import Row, measured
+
+REPEATS = 3
+COLD_REPEATS = 7
+LOSS = 0.003  # of nDCG@10 against torch in float32
+LIGHT = ("torch", "sentence_transformers", "transformers", "chromadb")  # what a cold search must not load
+RUNTIMES = {"OpenVINO": "openvino-auto", "torch": "torch-auto"}
+INDEX_BARS = {("OpenVINO", "defaults"): 5.0, ("OpenVINO", "tuned"): 2.0, ("torch", "defaults"): 2.5}
+QUERY_BARS = {"OpenVINO": 0.2, "torch": 0.6}
+
+
+def rows(corpora, out):
+    cranfield = corpora / "cranfield"
+    if not cranfield.is_dir():
+        return []
+    nodes = out / "nodes.json"
+    made = out / "index-made"
+    measured("measure_speed.py", "index", cranfield, made, "openvino-auto")
+    told = measured("measure_speed.py", "nodes", cranfield, made, nodes)
+    found = indexing(cranfield, out, nodes, told["model"])
+    found += [cold_search(made)]
+    for name in ("cranfield", "xquad-en"):
+        if (corpora / name).is_dir():
+            found += quality(name, corpora / name, out)
+    return found
+
+
+def indexing(corpus, out, nodes, model):
+    """Ours and the peer's in turn, so that both see the machine in the same state."""
+    ours = {name: [] for name in RUNTIMES}
+    theirs = {"defaults": [], "tuned": []}
+    alone = []
+    for _ in range(REPEATS):
+        for setting, times in theirs.items():
+            folder = fresh(out / "peer-index")
+            times.append(
+                measured("peer_llama_index.py", nodes, model, folder, setting, python=python_of("llama-index"))
+            )
+        for name, runtime in RUNTIMES.items():
+            index = fresh(out / "index-speed")
+            ours[name].append(measured("measure_speed.py", "index", corpus, index, runtime))
+            if name == "OpenVINO":
+                alone.append(measured("measure_speed.py", "raw", corpus, index, runtime))
+    found = []
+    for name in RUNTIMES:
+        mine, queried = middle(ours[name], "seconds"), middle(ours[name], "p50_ms")
+        for setting, its in theirs.items():
+            work = f"index Cranfield, {name}, against LlamaIndex + Chroma ({setting})"
+            found.append(ratio_row(work, middle(its, "seconds"), mine, "s", INDEX_BARS.get((name, setting))))
+        peer = middle(theirs["defaults"], "p50_ms")
+        bar = QUERY_BARS[name]
+        figure = f"{queried:.2f} ms, {queried / peer:.2f}x of {peer:.2f} ms"
+        found.append(Row(f"query p50, text to hits, {name}, of LlamaIndex's", figure, f"{bar}x", queried <= bar * peer))
+    mine, bare = middle(ours["OpenVINO"], "seconds"), middle(alone, "seconds")
+    figure = f"{mine:.1f} s, {mine / bare:.2f}x of {bare:.1f} s"
+    found.append(Row("index Cranfield, of encoding in this runtime plus writing", figure, "1.15x", mine <= 1.15 * bare))
+    mine, peer = middle(ours["OpenVINO"], "peak_mb"), middle(theirs["defaults"], "peak_mb")
+    figure = f"{mine:.0f} MB, LlamaIndex {peer:.0f} MB"
+    return [*found, Row("peak memory while indexing Cranfield, OpenVINO", figure, "LlamaIndex's", mine <= peer)]
+
+
+def cold_search(index):
+    """From process start to printed hits, the model exported."""
+    lateral = Path(sys.executable).with_name("lateral")
+    command = [lateral, "search", "heat transfer in a boundary layer", "--index", index]
+    times = []
+    for _ in range(COLD_REPEATS):
+        start = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        times.append(time.perf_counter() - start)
+    code = (
+        f"import sys; from lateral import RAG; RAG({str(index)!r}).retrieve('heat'); "
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    heavy = sorted(set(LIGHT) & set(loaded))
+    seconds = statistics.median(times)
+    figure = f"{seconds:.2f} s, heavy libraries loaded: {', '.join(heavy) or 'none'}"
+    return Row(
+        "cold start: `lateral search`, process start to hits", figure, "1.5 s, none", seconds <= 1.5 and not heavy
+    )
+
+
+def quality(name, corpus, out):
+    exact = measured("measure_speed.py", "quality", corpus, fresh(out / "index-quality"), "torch-float32")["ndcg"]
+    found = []
+    for runtime in RUNTIMES.values():
+        ndcg = measured("measure_speed.py", "quality", corpus, fresh(out / "index-quality"), runtime)["ndcg"]
+        figure = f"{ndcg:.4f}, torch float32 {exact:.4f}"
+        found.append(Row(f"{name}: nDCG@10, dense, {runtime}", figure, f"-{LOSS}", ndcg >= exact - LOSS))
+    return found
+
+
+def ratio_row(work, theirs, mine, unit, bar):
+    figure = f"{mine:.1f} {unit}, {theirs / mine:.1f}x faster than {theirs:.1f} {unit}"
+    return Row(work, figure, f"{bar:g}x" if bar else "", theirs >= bar * mine if bar else None)
+
+
+def middle(measurements, key):
+    return statistics.median(it[key] for it in measurements)
+
+
+def fresh(folder):
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
