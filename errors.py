@@ -27,7 +27,9 @@ __all__ = [
     "MissingExtraError",
     "ModelNotFoundError",
     "SourceRootError",
+    "StorageError",
     "StoreError",
+    "UnsafeDocumentError",
     "UnsafePathError",
     "UnsupportedFormatError",
 ]
@@ -125,8 +127,12 @@ class UnsafePathError(DocumentError):
     """The file is a link that leads out of the folder, or its name is no text."""
 
 
+class UnsafeDocumentError(DocumentError):
+    """The file is made to do harm: an archive that lies or inflates like a bomb, or XML that defines entities."""
+
+
 class UnsupportedFormatError(DocumentError):
-    """The file was named directly, and no loader reads its format."""
+    """No loader reads the file's format as it is; the message says what to convert it to, or what to install."""
 
 
 class SourceRootError(LateralError):
@@ -135,6 +141,10 @@ class SourceRootError(LateralError):
 
 class StoreError(LateralError):
     """The root of the errors that concern the index directory."""
+
+
+class StorageError(StoreError):
+    """The disk is full, or the system refuses to read or write the index; the message names the path and what to do."""
 
 
 class IndexNotFoundError(StoreError):

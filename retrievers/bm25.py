@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import IndexCorruptError
 from ..loaders.indexed_text import indexed_text
 from .analysis import analyzer
 from .hit import Hit, check_top_k
@@ -73,6 +74,7 @@ class BM25Retriever:
 
         Raises:
             InvalidArgumentError: top_k is below 1, or the filter is wrong.
+            IndexCorruptError: The catalog has lost chunks.
         """
         check_top_k(top_k)
         terms = self._terms(query)
@@ -83,6 +85,8 @@ class BM25Retriever:
             if model is None or not known:
                 return []
             scores = model.get_scores_from_ids(known)
+            if len(scores) != (chunks := len(snapshot.chunk_ids())):
+                raise IndexCorruptError(f"bm25 has {len(scores)} chunks, the catalog {chunks}: run `lateral verify`")
             positions = top_positions(scores, top_k, allowed, above=0.0)
             return hits_at(snapshot, self.name, positions.tolist(), scores[positions].tolist())
 

@@ -11,8 +11,8 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from ...errors import StoreError
 from .segments import fsync_folder, hash_file
+from .storage import storage_error
 
 __all__ = ["build_derived", "is_intact", "open_derived", "remove_unnamed"]
 
@@ -33,7 +33,7 @@ def build_derived(index: Path, name: str, build: Callable[[Path], None]) -> tupl
         The new folder, relative to the index, and the SHA-256 of each of its files. Everything is on the disk.
 
     Raises:
-        StoreError: The disk is full, or the folder can't be written.
+        StorageError: The disk is full, or the folder can't be written.
     """
     folder = index / name / uuid.uuid4().hex
     try:
@@ -45,7 +45,7 @@ def build_derived(index: Path, name: str, build: Callable[[Path], None]) -> tupl
     except BaseException as err:
         shutil.rmtree(folder, ignore_errors=True)
         if isinstance(err, OSError):
-            raise StoreError(f"'{folder}' can't be written: {err.strerror or err}") from err
+            raise storage_error(folder, err) from err
         raise
     return str(folder.relative_to(index)), files
 
@@ -67,7 +67,7 @@ def is_intact(folder: Path, files: str) -> bool:
     """
     try:
         return all(hash_file(folder / name) == sha256 for name, sha256 in json.loads(files).items())
-    except OSError:
+    except (OSError, ValueError, TypeError, AttributeError):  # a file is gone, or the catalog's row is no such JSON
         return False
 
 

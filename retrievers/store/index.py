@@ -6,14 +6,16 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import StoreError
 from .lock import LOCK_FILE, OWNER_FILE, write_lock
 from .schema import CATALOG, connect_reader, connect_writer, holds_index, is_frozen, named_errors
+from .seal import close_catalog, mark_damage
 from .snapshot import GenerationCache, Snapshot
+from .storage import storage_error
 from .writer import Writer
 
 __all__ = ["Index"]
@@ -48,7 +50,7 @@ class Index:
             IndexNotFoundError: There is no index here, or it is empty.
             IndexVersionError: A newer lateral wrote it.
             IndexCorruptError: The catalog is damaged.
-            StoreError: The directory can't be read.
+            StorageError: The directory can't be read.
         """
         current: Snapshot | None = getattr(self._local, "snapshot", None)
         if current is not None:
@@ -71,7 +73,8 @@ class Index:
 
         Raises:
             IndexLockedError: Someone else is writing.
-            StoreError: The directory holds other files, or can't be made or written.
+            StorageError: The disk is full, or the directory can't be made or written.
+            StoreError: The directory holds other files.
             IndexVersionError: A newer lateral wrote the index.
             IndexCorruptError: The catalog is damaged.
         """
@@ -79,12 +82,12 @@ class Index:
         with write_lock(self.folder), named_errors(self.folder):
             connection = connect_writer(self.folder)
             try:
+                mark_damage(self.folder, connection)
                 writer = Writer(self.folder, connection)
                 writer.remove_leftovers()
                 yield writer
             finally:
-                _move_log(connection)
-                connection.close()
+                close_catalog(self.folder, connection)
 
     def close(self) -> None:
         """Lets go of the index's files: this thread's at once, another thread's when it next reads or ends."""
@@ -116,7 +119,7 @@ class Index:
             self.folder.mkdir(parents=True, exist_ok=True)
             entries = {entry.name for entry in self.folder.iterdir()}
         except OSError as err:
-            raise StoreError(f"'{self.folder}' can't be made an index: {err}") from err
+            raise storage_error(self.folder, err) from err
         if not self.exists() and (foreign := entries - LEFT_BY_FIRST_WRITER):
             raise StoreError(
                 f"'{self.folder}' is no index and holds other files (such as '{min(foreign)}'): "
@@ -138,13 +141,3 @@ class _Opened:
 
     view: _View
     connection: sqlite3.Connection
-
-
-def _move_log(connection: sqlite3.Connection) -> None:
-    """Moves the log into the catalog file, so that a plain copy of the folder is a backup; waits for no reader.
-
-    What fails here (a full disk, a reader) costs nothing: the log is as durable as the catalog file.
-    """
-    with suppress(sqlite3.OperationalError):
-        connection.execute("PRAGMA busy_timeout = 0")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

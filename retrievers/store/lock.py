@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ...errors import IndexLockedError, StoreError
+from ...errors import IndexLockedError
+from .storage import storage_error
 
 __all__ = ["LOCK_FILE", "OWNER_FILE", "write_lock", "writer_pid"]
 
@@ -23,6 +24,7 @@ def write_lock(folder: Path) -> Iterator[None]:
 
     Raises:
         IndexLockedError: Someone else holds it; raised at once, with the holder's process id where it is known.
+        StorageError: The lock can't be made.
     """
     lock = FileLock(folder / LOCK_FILE, thread_local=False)
     owner = folder / OWNER_FILE
@@ -33,9 +35,10 @@ def write_lock(folder: Path) -> Iterator[None]:
         holder = f"process {pid}" if pid else "another process"
         raise IndexLockedError(f"{holder} is writing to the index at '{folder}': wait until it has ended") from err
     except OSError as err:
-        raise StoreError(f"the index at '{folder}' can't be written: {err.strerror or err}") from err
+        raise storage_error(folder, err) from err
     try:
-        owner.write_text(str(os.getpid()), encoding="utf-8")
+        with suppress(OSError):  # on a full disk the holder has no name; whether it can write, its first change shows
+            owner.write_text(str(os.getpid()), encoding="utf-8")
         yield
     finally:
         owner.unlink(missing_ok=True)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 from urllib.parse import quote
 
-from ...errors import IndexCorruptError, IndexNotFoundError, IndexVersionError, StoreError
+from ...errors import IndexCorruptError, IndexNotFoundError, IndexVersionError, StorageError, StoreError
+from .lock import LOCK_FILE, OWNER_FILE
+from .storage import FREE_SPACE, GIVE_RIGHTS, SPACE_OR_DISK, storage_error
 
 __all__ = [
     "APPLICATION_ID",
@@ -19,16 +23,27 @@ __all__ = [
     "VECTORS",
     "connect_reader",
     "connect_writer",
+    "decodes",
     "holds_index",
     "is_frozen",
     "named_errors",
 ]
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 CATALOG = "catalog.sqlite"
 VECTORS = "vectors"
 APPLICATION_ID = 0x6C617465  # "late": tells our catalogs from other SQLite files
 SCHEMA_VERSION = 1
-OUTER_TROUBLE = tuple(f"SQLITE_{name}" for name in ("FULL", "BUSY", "LOCKED", "READONLY", "CANTOPEN", "PERM"))
+HELD = ("SQLITE_BUSY", "SQLITE_LOCKED")
+REFUSED = {  # by the beginning of SQLite's name for it: the system's trouble, not the file's
+    "SQLITE_FULL": FREE_SPACE,
+    "SQLITE_IOERR": SPACE_OR_DISK,
+    "SQLITE_READONLY": GIVE_RIGHTS,
+    "SQLITE_PERM": GIVE_RIGHTS,
+    "SQLITE_CANTOPEN": GIVE_RIGHTS,
+}
 BUSY_TIMEOUT_MS = 5_000  # how long a connection waits while another one recovers or checkpoints the log
 
 TABLES = (
@@ -68,12 +83,12 @@ def holds_index(folder: Path) -> bool:
     """Returns whether the folder has a catalog file of its own, whatever its state.
 
     Raises:
-        StoreError: The folder can't be looked into.
+        StorageError: The folder can't be looked into.
     """
     try:
         return (folder / CATALOG).is_file()
     except OSError as err:
-        raise StoreError(f"'{folder}' can't be read: {err.strerror or err}") from err
+        raise storage_error(folder, err, "read") from err
 
 
 def connect_reader(folder: Path) -> sqlite3.Connection:
@@ -89,6 +104,7 @@ def connect_reader(folder: Path) -> sqlite3.Connection:
     connection = _connect(folder, "mode=ro&immutable=1" if is_frozen(folder) else "mode=ro")
     try:
         if not _check_version(connection, folder):
+            _refuse_truncated(folder)
             raise IndexNotFoundError(f"the index at '{folder}' is empty: add documents with `lateral add FOLDER`")
     except BaseException:
         connection.close()
@@ -108,11 +124,8 @@ def connect_writer(folder: Path) -> sqlite3.Connection:
     connection = _connect(folder, "mode=rwc")
     try:
         laid_out = _check_version(connection, folder)
-        if not laid_out and any((folder / VECTORS).glob("*")):
-            raise IndexCorruptError(
-                f"'{folder / CATALOG}' is empty, and there are vectors beside it: it has been truncated. Bring it back "
-                "from a backup, or move the index away and add the documents again"
-            )
+        if not laid_out:
+            _refuse_truncated(folder)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -138,7 +151,7 @@ def _connect(folder: Path, mode: str) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
     except sqlite3.OperationalError as err:
-        raise StoreError(f"'{folder / CATALOG}' can't be opened: {err}") from err
+        raise StorageError(f"'{folder / CATALOG}' can't be opened: {err}: {GIVE_RIGHTS}") from err
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     return connection
 
@@ -161,6 +174,16 @@ def _check_version(connection: sqlite3.Connection, folder: Path) -> bool:
     return True
 
 
+def _refuse_truncated(folder: Path) -> None:
+    """Raises where an empty catalog has been a full one: its first writer lays it out before it makes anything else."""
+    beside = {entry.name for entry in folder.iterdir() if not entry.name.startswith(CATALOG)}
+    if made := beside - {LOCK_FILE, OWNER_FILE}:
+        raise IndexCorruptError(
+            f"'{folder / CATALOG}' is empty, and '{min(made)}' is beside it: it has been truncated. Bring it back from "
+            "a backup, or move the index away and add the documents again"
+        )
+
+
 def _lay_out(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -181,19 +204,36 @@ def named_errors(folder: Path) -> Iterator[None]:
 
     Raises:
         IndexCorruptError: The catalog's pages or rows are damaged.
-        StoreError: The disk is full, or the catalog can't be read or written.
+        StorageError: The disk is full, or the catalog can't be read or written.
+        StoreError: Another program holds the catalog.
     """
     try:
         yield
-    except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+    except sqlite3.ProgrammingError:
         raise
     except sqlite3.DatabaseError as err:
         name = getattr(err, "sqlite_errorname", "")
-        if name.startswith(OUTER_TROUBLE):
-            raise StoreError(f"'{folder / CATALOG}' can't be read or written: {err}") from err
+        if name.startswith(HELD):
+            raise StoreError(f"'{folder / CATALOG}' is held by another program: {err}: try again later") from err
+        for refused, advice in REFUSED.items():
+            if name.startswith(refused):
+                raise StorageError(f"'{folder / CATALOG}' can't be read or written: {err}: {advice}") from err
         raise IndexCorruptError(_damaged(folder, err)) from err
-    except json.JSONDecodeError as err:
+    except (json.JSONDecodeError, UnicodeDecodeError) as err:  # SQLite can't quote a table's definition that is no text
         raise IndexCorruptError(_damaged(folder, err)) from err
+
+
+def decodes(read: Callable[P, T]) -> Callable[P, T]:
+    """Makes a function that decodes rows raise, for one that no writer has written, what `named_errors` names."""
+
+    @wraps(read)
+    def decoded(*args: P.args, **options: P.kwargs) -> T:
+        try:
+            return read(*args, **options)
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as err:
+            raise sqlite3.DataError(f"a row does not decode: {err}") from err
+
+    return decoded
 
 
 def _damaged(folder: Path, err: Exception) -> str:

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import IndexCorruptError, StoreError
+from ...errors import IndexCorruptError
 from .schema import VECTORS
+from .storage import storage_error
 
 __all__ = ["Segment", "fsync_folder", "hash_file", "open_segment", "write_segment"]
 
@@ -45,7 +46,7 @@ def write_segment(index: Path, vectors: NDArray[np.float32]) -> Segment:
         vectors: float32, shape (rows, dim).
 
     Raises:
-        StoreError: The disk is full, or the folder can't be written.
+        StorageError: The disk is full, or the folder can't be written.
     """
     folder = index / VECTORS
     path = folder / f"{uuid.uuid4().hex}.npy"
@@ -60,7 +61,7 @@ def write_segment(index: Path, vectors: NDArray[np.float32]) -> Segment:
         return Segment(path.name, len(vectors), path.stat().st_size, hash_file(path))
     except OSError as err:
         path.unlink(missing_ok=True)
-        raise StoreError(f"'{path}' can't be written: {err.strerror or err}") from err
+        raise storage_error(path, err) from err
 
 
 def open_segment(index: Path, segment: Segment, dim: int) -> NDArray[np.float32]:
@@ -68,7 +69,7 @@ def open_segment(index: Path, segment: Segment, dim: int) -> NDArray[np.float32]
 
     Raises:
         IndexCorruptError: The file is missing, or its size or shape is not what the catalog says.
-        StoreError: It can't be opened for another reason, such as too many open files.
+        StorageError: It can't be opened for another reason, such as too many open files.
     """
     path = index / VECTORS / segment.file
     try:
@@ -82,7 +83,7 @@ def open_segment(index: Path, segment: Segment, dim: int) -> NDArray[np.float32]
     except (FileNotFoundError, ValueError) as err:
         raise IndexCorruptError(f"'{path}' is damaged ({err}): run `lateral verify --repair`") from err
     except OSError as err:
-        raise StoreError(f"'{path}' can't be opened: {err.strerror or err}") from err
+        raise storage_error(path, err, "read") from err
 
 
 def _header(rows: int, dim: int) -> bytes:

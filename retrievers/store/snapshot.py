@@ -13,15 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import IndexCorruptError
-from ...loaders.node import Node
+from ...loaders.indexed_text import indexed_text
+from ...loaders.node import Node, document_id, node_id
 from ..filters import to_sql
 from ..retriever import VectorSpace, Where
 from .derived import open_derived
-from .records import IndexConfig, RetrieverConfig, StoredDocument, dump_json
-from .schema import CATALOG
+from .records import IndexConfig, RetrieverConfig, StoredDocument, dump_json, hash_text
+from .schema import CATALOG, decodes
+from .seal import Seal, check_seal
 from .segments import Segment, open_segment
 
-__all__ = ["GenerationCache", "SegmentRows", "Snapshot", "read_config"]
+__all__ = ["GenerationCache", "SegmentRows", "Snapshot", "is_unchanged", "read_config"]
 
 T = TypeVar("T")
 
@@ -71,6 +73,7 @@ class _Once:
 class Snapshot:
     """A consistent view of the index, valid inside `with index.read()`."""
 
+    @decodes
     def __init__(self, folder: Path, connection: sqlite3.Connection, cache: GenerationCache) -> None:
         self.folder = folder
         self._connection = connection
@@ -91,6 +94,7 @@ class Snapshot:
     def chunk_ids(self) -> NDArray[np.bytes_]:
         """Returns the ids of all chunks, ascending, shape (chunks,): the order of every mask and score array."""
 
+        @decodes
         def build() -> NDArray[np.bytes_]:
             rows = self._connection.execute("SELECT id FROM nodes WHERE kind = 'chunk' ORDER BY id").fetchall()
             return np.array([row[0] for row in rows], dtype=np.bytes_)
@@ -126,14 +130,15 @@ class Snapshot:
         """Returns the nodes of these ids, in the order of the ids.
 
         Raises:
-            IndexCorruptError: An id is not in the index.
+            IndexCorruptError: An id is not in the index, or its node is not what was put in.
         """
         known: dict[str, Node] = self.cached("nodes", dict)
         wanted = [node_id for node_id in ids if node_id not in known]
         fresh: dict[str, Node] = {}
         if wanted:
-            query = f"SELECT {NODE_COLUMNS} {FROM_NODES} WHERE n.id IN (SELECT value FROM json_each(?))"
-            fresh = {row[0]: _node(row) for row in self._connection.execute(query, (json.dumps(wanted),))}
+            query = f"SELECT {NODE_COLUMNS}, n.text_hash {FROM_NODES} WHERE n.id IN (SELECT value FROM json_each(?))"
+            rows = self._connection.execute(query, (json.dumps(wanted),))
+            fresh = {row[0]: self._served(_node(row[:-1]), row[-1]) for row in rows}
         try:
             result = [fresh[node_id] if node_id in fresh else known[node_id] for node_id in ids]
         except KeyError as err:
@@ -154,14 +159,22 @@ class Snapshot:
 
     def document_nodes(self, document_id: str) -> list[Node]:
         """Returns the nodes of a document in reading order, none for an unknown one."""
-        query = f"SELECT {NODE_COLUMNS} {FROM_NODES} WHERE n.document_id = ? ORDER BY n.position"
-        return [_node(row) for row in self._connection.execute(query, (document_id,))]
+        query = f"SELECT {NODE_COLUMNS}, n.text_hash {FROM_NODES} WHERE n.document_id = ? ORDER BY n.position"
+        rows = self._connection.execute(query, (document_id,))
+        return [self._served(_node(row[:-1]), row[-1]) for row in rows]
+
+    def _served(self, node: Node, text_hash: bytes | None) -> Node:
+        """Returns the node, after a check that it is what was put in: a changed text is never served."""
+        if is_unchanged(node, text_hash):
+            return node
+        raise IndexCorruptError(f"the node {node.id} at '{self.folder}' has changed: run `lateral verify`")
 
     def documents(self) -> list[StoredDocument]:
         """Returns every document, by source."""
         columns = "id, source, content_hash, size, mtime_ns, ctime_ns, metadata, warnings, stale"
         return [_document(row) for row in self._connection.execute(f"SELECT {columns} FROM documents ORDER BY source")]
 
+    @decodes
     def vectors(self, space: VectorSpace) -> list[SegmentRows]:
         """Returns the vectors of every chunk, segment by segment, memory-mapped.
 
@@ -181,6 +194,8 @@ class Snapshot:
             raise IndexCorruptError(
                 f"{missing} of {len(rows)} chunks at '{self.folder}' have no vector: run `lateral verify --repair`"
             )
+        if len(rows) != (chunks := len(self.chunk_ids())):
+            raise IndexCorruptError(f"'{self.folder}' has {len(rows)} or {chunks} chunks: run `lateral verify`")
         result: list[SegmentRows] = []
         for segment_id, segment in self.segments(np.unique(rows[:, 0]).tolist()):
             positions = np.flatnonzero(rows[:, 0] == segment_id)
@@ -200,12 +215,17 @@ class Snapshot:
             ).fetchall()
         return [(row[0], Segment(*row[1:])) for row in rows]
 
+    @decodes
     def derived(self, name: str) -> Path | None:
         """Returns the folder of a derived index, None when it is missing, damaged or of another generation."""
         row = self._connection.execute(
             "SELECT folder, files FROM derived WHERE name = ? AND generation = ?", (name, self.generation)
         ).fetchone()
         return None if row is None else open_derived(self.folder / row[0], row[1])
+
+    def seal(self) -> Seal:
+        """Returns what the seal says of the catalog file, after reading all of it."""
+        return check_seal(self.folder, self._connection)
 
     def count(self, what: str) -> int:
         """Returns how many rows a query of the form "FROM ... [WHERE ...]" over the catalog has."""
@@ -216,6 +236,21 @@ class Snapshot:
         return self._connection.execute(query).fetchall()
 
 
+def is_unchanged(node: Node, text_hash: bytes | None) -> bool:
+    """Returns whether a node's text and place fit its id, its source its document, and its context its vector.
+
+    Args:
+        node: The node as the catalog has it.
+        text_hash: The hash that names its vector, None for a page.
+    """
+    return (
+        node.id == node_id(node.document_id, node.page, node.kind, node.start_char, node.text)
+        and node.document_id == document_id(node.source)
+        and text_hash == (hash_text(indexed_text(node)) if node.kind == "chunk" else None)
+    )
+
+
+@decodes
 def read_config(connection: sqlite3.Connection) -> IndexConfig | None:
     """Returns how the index was made, None before its first document."""
     row = connection.execute("SELECT value FROM meta WHERE key = 'chunking'").fetchone()
@@ -239,11 +274,13 @@ def _retriever_config(name: str, settings: str, fingerprint: str | None, dim: in
     return RetrieverConfig(name, values, space)
 
 
+@decodes
 def _node(row: Sequence[Any]) -> Node:
     node_id, document_id, source, page, kind, text, start_char, end_char, metadata = row
     return Node(node_id, document_id, source, page, kind, text, start_char, end_char, json.loads(metadata))
 
 
+@decodes
 def _document(row: Sequence[Any]) -> StoredDocument:
     stat = None if row[3] is None else (row[3], row[4], row[5])
     return StoredDocument(row[0], row[1], row[2], stat, json.loads(row[6]), tuple(json.loads(row[7])), row[8])

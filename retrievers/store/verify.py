@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ...loaders.indexed_text import indexed_text
-from ...loaders.node import node_id
 from .derived import is_intact
-from .records import hash_text
-from .schema import VECTORS
+from .schema import CATALOG, VECTORS, decodes
+from .seal import SEAL_FILE
 from .segments import Segment, hash_file
-from .snapshot import Snapshot
+from .snapshot import Snapshot, is_unchanged
 
 __all__ = ["Problem", "find_problems"]
 
@@ -37,6 +35,7 @@ class Problem:
     segment_id: int | None = None
 
 
+@decodes
 def find_problems(snapshot: Snapshot) -> list[Problem]:
     """Returns everything that is wrong, the worst first. Reads every byte of the index.
 
@@ -46,9 +45,10 @@ def find_problems(snapshot: Snapshot) -> list[Problem]:
     Args:
         snapshot: A snapshot of the index.
     """
+    catalog = [*_catalog_problems(snapshot), *_changed_nodes(snapshot)]
     return [
-        *_catalog_problems(snapshot),
-        *_changed_nodes(snapshot),
+        *catalog,
+        *_seal_problems(snapshot, named=bool(catalog)),
         *_segment_problems(snapshot),
         *_missing_vectors(snapshot),
         *_derived_problems(snapshot),
@@ -58,19 +58,33 @@ def find_problems(snapshot: Snapshot) -> list[Problem]:
 def _catalog_problems(snapshot: Snapshot) -> Iterator[Problem]:
     for (message,) in snapshot.rows("PRAGMA integrity_check"):
         if message != "ok":
-            yield Problem("catalog.sqlite", str(message), "none")
+            yield Problem(CATALOG, str(message), "none")
     for table, rowid, parent, _ in snapshot.rows("PRAGMA foreign_key_check"):
-        yield Problem("catalog.sqlite", f"row {rowid} of {table} names a missing row of {parent}", "none")
+        yield Problem(CATALOG, f"row {rowid} of {table} names a missing row of {parent}", "none")
 
 
 def _changed_nodes(snapshot: Snapshot) -> Iterator[Problem]:
     """Compares each node's text and place with its id, and each chunk with the hash that names its vector."""
     for node, text_hash in snapshot.hashed_nodes():
-        text_changed = node.kind == "chunk" and text_hash != hash_text(indexed_text(node))
-        if text_changed or node.id != node_id(node.document_id, node.page, node.kind, node.start_char, node.text):
-            yield Problem(
-                "catalog.sqlite", f"node {node.id} of {node.source!r} has changed: its id does not fit", "none"
-            )
+        if not is_unchanged(node, text_hash):
+            yield Problem(CATALOG, f"node {node.id} of {node.source!r} has changed: its id does not fit", "none")
+
+
+def _seal_problems(snapshot: Snapshot, *, named: bool) -> Iterator[Problem]:
+    """Compares the whole catalog file with its seal, where nothing nearer has named its damage."""
+    seal = snapshot.seal()
+    if seal == "foreign":
+        yield Problem(
+            SEAL_FILE,
+            f"it is no seal of this {CATALOG}: one of the two is damaged or older, or a writer was killed at its end",
+            "refresh",
+        )
+    elif seal == "behind":
+        yield Problem(CATALOG, "it has lost its last commits with its log: add the documents again", "refresh")
+    elif seal == "changed" and not named:
+        yield Problem(CATALOG, "its bytes have changed since its last writer ended (SHA-256 differs)", "none")
+    elif seal == "damaged":
+        yield Problem(CATALOG, "its bytes had changed before it was last written to", "none")
 
 
 def _segment_problems(snapshot: Snapshot) -> Iterator[Problem]:
@@ -81,11 +95,14 @@ def _segment_problems(snapshot: Snapshot) -> Iterator[Problem]:
 
 
 def _segment_reason(path: Path, segment: Segment) -> str | None:
-    if not path.is_file():
-        return "the file is missing"
-    if path.stat().st_size != segment.bytes:
-        return f"expected {segment.bytes} bytes, found {path.stat().st_size}"
-    return None if hash_file(path) == segment.sha256 else "its bytes have changed (SHA-256 differs)"
+    try:
+        if not path.is_file():
+            return "the file is missing"
+        if path.stat().st_size != segment.bytes:
+            return f"expected {segment.bytes} bytes, found {path.stat().st_size}"
+        return None if hash_file(path) == segment.sha256 else "its bytes have changed (SHA-256 differs)"
+    except OSError as err:
+        return f"it can't be read ({err.strerror or err})"
 
 
 def _missing_vectors(snapshot: Snapshot) -> Iterator[Problem]:

@@ -18,6 +18,7 @@ from ..retriever import VectorSpace
 from . import derived
 from .records import IndexConfig, NewVectors, StoredDocument, dump_json, hash_text
 from .schema import VECTORS
+from .seal import break_seal, note_generation
 from .segments import Segment, hash_file, open_segment, write_segment
 from .snapshot import read_config
 
@@ -195,15 +196,20 @@ class Writer:
     @contextmanager
     def _transaction(self, *, new_generation: bool = False) -> Iterator[None]:
         self._connection.execute("BEGIN IMMEDIATE")
+        changes = self._connection.total_changes
         try:
             yield
             if new_generation:
                 self._connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+            if self._connection.total_changes != changes:
+                break_seal(self._connection)
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+        if new_generation:
+            note_generation(self._folder, self._generation())
 
     def _generation(self) -> int:
         return int(self._connection.execute("SELECT value FROM meta WHERE key = 'generation'").fetchone()[0])

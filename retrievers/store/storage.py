@@ -1,0 +1,30 @@
+"""What the disk refuses, in words: the path, the reason and what to do."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+from ...errors import StorageError
+
+__all__ = ["FREE_SPACE", "GIVE_RIGHTS", "SPACE_OR_DISK", "storage_error"]
+
+FREE_SPACE = "free some space, then run the same command again: what was acknowledged is kept"
+GIVE_RIGHTS = "give this user the right to do so, or name an index elsewhere"
+SPACE_OR_DISK = f"{FREE_SPACE}; if there is space, check the disk"  # a short write does not say why
+
+ADVICE = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), FREE_SPACE),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), GIVE_RIGHTS),
+}
+
+
+def storage_error(path: Path, err: OSError, done: str = "written") -> StorageError:
+    """Returns the error for a file or folder of the index that the system refused.
+
+    Args:
+        path: What was refused.
+        err: Why.
+        done: What can't be done to it: "read" or "written".
+    """
+    return StorageError(f"'{path}' can't be {done}: {err.strerror or err}: {ADVICE.get(err.errno or 0, SPACE_OR_DISK)}")
