@@ -16,13 +16,13 @@ _PAIR = re.compile(r"(?<!`)``(?!`)")
 _FENCE = re.compile(r"```|~~~")
 _STOP = r"\s<>\"`|\[\]“”«»„「」『』，。、！？；：）（】【》《"
 # A bare address, where renderers link those: with a scheme, from "www.", of "//host.name", or an e-mail's. A pair of
-# single backticks around it is taken along.
+# single backticks around it is taken along, and so are backslashes, which a renderer takes away.
 _ADDRESS = re.compile(
     rf"""
     (?P<tick> (?<!`)` )?
     (?P<address>
-        (?: [A-Za-z][A-Za-z0-9+.-]{{0,30}}://
-          | (?<![A-Za-z0-9_]) (?: www\. | (?:mailto|xmpp|tel|sms|data|javascript|vbscript): ) (?=[^{_STOP}])
+        (?: [A-Za-z][A-Za-z0-9+.\\-]{{0,30}}:\\?/\\?/
+          | (?<![A-Za-z0-9_]) (?: www\\?\. | (?:mailto|xmpp|tel|sms|data|javascript|vbscript): ) (?=[^{_STOP}])
           | (?<![:/]) // (?=[^\s/.]+\.[^\s.]) ) [^{_STOP}]*
       | [A-Za-z0-9._+-]+@[\w-]+(?:\.[\w-]+)+
     )

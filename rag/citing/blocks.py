@@ -7,16 +7,18 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from .tables import BAR, RULE, STOPPED, Table, find_tables
+from .verbatim import FENCE
 
 __all__ = ["ITEM", "WORD", "Block", "find_blocks"]
 
 HEADING_WORDS = 8  # a line of its own this short, without a stop, a digit or a colon, is taken for a heading
 SHORT_LINE = 0.6  # a line this much shorter than the longest did not wrap: a paragraph, or a heading, ends there
+LEADER_DOTS = 5  # between a heading and its page; an ellipsis has three, or four with the stop
 
 ITEM = re.compile(r"(?:[-*+•‣◦▪]|\d{1,3}[.)]|\(?[a-z]\))[ \t]+")
 WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_]+")  # each CJK character counts as a word
 _HEADING = re.compile(r"#{1,6}[ \t]+")
-_FENCE = re.compile(r"(`{3,}|~{3,})[^`\n]*")
+_FENCE = re.compile(FENCE)
 
 Kind = Literal["text", "item", "row", "code", "heading"]
 _Span = tuple[int, int]
@@ -45,13 +47,16 @@ def find_blocks(text: str) -> Iterator[Block]:
         text: Plain text or Markdown with newlines as line ends.
     """
     lines = [(match.start(), match.end()) for match in re.finditer(r"[^\n]+", text) if match[0].strip()]
+    fences = list(_fences(text, lines))
+    code = {index for fence in fences for index in fence}
+    longest = max((end - start for index, (start, end) in enumerate(lines) if index not in code), default=0)
     done = 0
-    for fence in _fences(text, lines):
-        yield from _plain(text, lines[done : fence.start])
+    for fence in fences:
+        yield from _plain(text, lines[done : fence.start], longest)
         first, last = lines[fence.start], lines[fence.stop - 1]
         yield Block(*_trimmed(text, first[0], last[1]), "code")
         done = fence.stop
-    yield from _plain(text, lines[done:])
+    yield from _plain(text, lines[done:], longest)
 
 
 def _fences(text: str, lines: Sequence[_Span]) -> Iterator[range]:
@@ -59,9 +64,8 @@ def _fences(text: str, lines: Sequence[_Span]) -> Iterator[range]:
     opened, mark = -1, ""
     for index, (start, end) in enumerate(lines):
         line = text[start:end].strip()
-        fence = _FENCE.fullmatch(line)
-        if opened < 0 and fence:
-            opened, mark = index, fence[1]
+        if opened < 0 and _FENCE.fullmatch(line):
+            opened, mark = index, line[:3]
         elif opened >= 0 and line.startswith(mark) and not line.strip(mark[0]):
             yield range(opened, index + 1)
             opened = -1
@@ -69,10 +73,9 @@ def _fences(text: str, lines: Sequence[_Span]) -> Iterator[range]:
         yield range(opened, len(lines))
 
 
-def _plain(text: str, lines: Sequence[_Span]) -> Iterator[Block]:
+def _plain(text: str, lines: Sequence[_Span], longest: int) -> Iterator[Block]:
     """Yields the blocks of lines without code."""
-    longest = max((end - start for start, end in lines), default=0)
-    tables = find_tables(text, lines)
+    tables = find_tables(text, lines, longest)
     heads = {index for table in tables for index in table.head}
     tabled = {index: _head_span(text, lines, table) for table in tables for index in table.rows}
     opened: int | None = None
@@ -81,7 +84,7 @@ def _plain(text: str, lines: Sequence[_Span]) -> Iterator[Block]:
         heading = _HEADING.match(text, begin, stop)
         if heading and heading.end() < stop:
             yield Block(heading.end(), stop, "heading")
-        if heading or index in heads or RULE.fullmatch(text, start, end):
+        if heading or index in heads or _is_rule(text[start:end]):
             continue  # the line before it has closed its block
         opened = begin if opened is None else opened
         after = lines[index + 1] if index + 1 < len(lines) else None
@@ -102,9 +105,15 @@ def _ends_block(text: str, line: _Span, after: _Span, longest: int) -> bool:
     following = text[after[0] : after[1]].lstrip()
     if text.count("\n", line[1], after[0]) > 1 or text[line[0] : line[1]].lstrip().startswith(BAR):
         return True
-    if following.startswith(BAR) or _HEADING.match(following) or ITEM.match(following) or RULE.fullmatch(following):
+    if following.startswith(BAR) or _HEADING.match(following) or ITEM.match(following) or _is_rule(following):
         return True
     return line[1] - line[0] < SHORT_LINE * longest and following[0].isupper()
+
+
+def _is_rule(line: str) -> bool:
+    """Says whether a line holds nothing to read, or is of a table of contents, as "Storage . . . . . 3"."""
+    name = line.rstrip("0123456789 \t")[-2 * LEADER_DOTS :]
+    return bool(RULE.fullmatch(line)) or name.replace(" ", "").endswith("." * LEADER_DOTS)
 
 
 def _kind(text: str, start: int, end: int) -> Kind:

@@ -44,7 +44,7 @@ class Citation:
         page: 1-based page number, None where the source has no pages.
         quote: Verbatim slice of the passage's text: the claim's own quote where it stands there, else the sentence
             nearest to the claim. Empty where no passage has this number.
-        boxes: Where the quote stands on the page.
+        boxes: Where the quote stands on the page, a box a line, in PDF points; empty until `RAG.locate`.
         supported: Whether the passage says what the claim says, as far as the rules of `check_citations` can tell.
     """
 

@@ -7,7 +7,9 @@ import unicodedata
 
 from ..prompt import INVISIBLE
 
-__all__ = ["find_verbatim"]
+__all__ = ["FENCE", "find_verbatim"]
+
+FENCE = r"(?:`{3,}|~{3,})[ \t]*[^\s`~]*"  # opens or closes code in Markdown; one word may name its language
 
 _FORMS = {
     **dict.fromkeys("‘’‚‛′´`", "'"),
@@ -17,12 +19,13 @@ _FORMS = {
 }
 _PIECE = re.compile(
     rf"""
-    (?P<drop> {INVISIBLE.pattern} | (?<![\w*]) [*_`]{{1,3}} (?=\S) | (?<=\S) [*_`]{{1,3}} (?![\w*]) )
+    (?P<fence> (?: ^ | \s*\n ) [ \t]* {FENCE}[ \t]*$ )
+  | (?P<drop> {INVISIBLE.pattern} | (?<![\w*]) [*_`]{{1,3}} (?=\S) | (?<=\S) [*_`]{{1,3}} (?![\w*]) )
   | (?P<hyphen> (?<=[^\W\d_]) [-‐‑]\s* (?=[^\W\d_]) )
   | (?P<space> \s+ )
   | (?P<letter> . [\u0300-\u036f]* )
     """,
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE | re.DOTALL | re.MULTILINE,
 )
 _CLOSING = " .,;:!?…"  # American style puts the sentence's own stop inside the quote
 
@@ -31,8 +34,9 @@ def find_verbatim(quote: str, text: str) -> tuple[int, int] | None:
     """Returns the (start, end) offsets of the quote in the text, None where it does not stand there word for word.
 
     Case counts. Folded on both sides: runs of whitespace, kinds of quote marks, dashes and hyphens, ligatures, composed
-    accents, emphasis marks of Markdown, invisible characters, and the hyphens inside words (those of line ends among
-    them). Punctuation at the quote's end may be the quoter's. A quote begins and ends with whole words and numbers:
+    accents, emphasis marks of Markdown and the lines that fence code in it, invisible characters, and the hyphens
+    inside words (those of line ends among them). Punctuation at the quote's end may be the quoter's. A quote begins and
+    ends with whole words and numbers:
     "5 drops" does not stand in "15 drops", nor "6" in "6.5". An elided quote ("a ... b") is no verbatim quote.
 
     Args:
@@ -69,7 +73,7 @@ def _folded(text: str) -> tuple[str, list[tuple[int, int]]]:
     for match in _PIECE.finditer(text):
         if match.lastgroup in ("drop", "hyphen"):
             continue
-        piece = " " if match.lastgroup == "space" else unicodedata.normalize("NFC", match[0])
+        piece = " " if match.lastgroup in ("space", "fence") else unicodedata.normalize("NFC", match[0])
         if piece == " " and chars and chars[-1] == " ":
             continue
         piece = _FORMS.get(piece, piece)

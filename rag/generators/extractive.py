@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -13,9 +12,9 @@ import numpy as np
 from ...arguments import check_positive
 from ...retrievers.retriever import Encoder
 from ..citing.lexical import content_stems, numbers
-from ..citing.quotable import quotables
 from ..citing.scale import measure_scale
 from ..prompt import Message, parse_messages
+from .candidates import Candidate, find_candidates, quoted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,53 +24,30 @@ __all__ = ["NOTHING_FOUND", "ExtractiveGenerator"]
 NOTHING_FOUND = "Nothing relevant to this question was found in the indexed documents."
 
 # Measured with all-MiniLM-L6-v2 on XQuAD-en, five passages by cosine; "refused" is an answer of NOTHING_FOUND:
-# its 1,168 questions with the gold paragraph among the five: 1.6% refused; without an encoder 4.0%.
+# its 1,168 questions with the gold paragraph among the five: 1.6% refused; without an encoder 3.8%.
 # Cranfield's 225 queries (aerodynamics, nothing on it in XQuAD): 100% refused; without an encoder 99.1%.
 # Its 1,190 questions after the gold paragraph was taken out of the corpus: 55% refused (without an encoder 65%); after
 # its whole article was: 93% (85%). So a question that is close to the topic, and not answered, often gets a quote.
-# The best sentence is from the gold paragraph for 97.3% (without an encoder 96.0%) of the questions.
+# The best sentence is from the gold paragraph for 97.7% (without an encoder 96.9%) of the questions answered.
 # Other models were not at hand. MiniLM with a constant in every vector (unrelated texts at cosine 0.5) refuses 1.2% of
 # the answerable and 100% of Cranfield's: the scale carries over.
 MIN_RELEVANCE = 0.5
 MIN_MEANING = 0.8  # enough without a common word: "new login secret" finds "Passwords must be changed every 90 days."
 MIN_WORDING = 0.28
-# Of the best sentence's relevance: gives 1.5 sentences a question, 87% of the others from the gold paragraph.
+# Of the best sentence's relevance: gives 1.4 sentences a question, 86% of the others from the gold paragraph (0.9 too).
 KEEP_SHARE = 0.85
 
 SAME_TABLE_SHARE = 0.95  # a table's rows are alike, so a second one must be nearly as good
-PHRASE_WEIGHT = 0.3  # orders a table's rows: of "20 litres" and "10 litres ... 20 drops" only one says "20 litres"
+# Orders a table's rows: of "20 litres" and "10 litres ... 20 drops" only one says "20 litres", and the other names
+# another amount than the question, which weighs as much.
+PHRASE_WEIGHT = 0.3
 
 MAX_CANDIDATES = 32  # to encode: of ten passages 97.2% as with all 55 sentences (97.0%), at half the time
-NEIGHBOUR_WEIGHT = 0.5  # a sentence often names its subject only in the sentence before
+# A sentence often names its subject only in the sentence before. Of the best sentences 97.7%, of the others 86% are
+# from the gold paragraph; at 0: 97.5% and 83%.
+NEIGHBOUR_WEIGHT = 0.5
 UNSEEN_SENTENCES = 20  # assumed beside the candidates, without a word of the question: else idf is noise for few
 SAME_WORDS = 0.8  # two sentences with this share of their stems in common, and the same numbers, say one thing
-
-QUOTE_MARKS = ("“”", "«»", "「」", "『』")  # of those that `parse_claims` reads, the ones whose ends differ
-STRAIGHT = '"'
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """A sentence that could be quoted: its passage's number, its place there, its text with whitespace folded.
-
-    A table's row comes with its header, which says what its figures mean.
-    """
-
-    n: int
-    place: int
-    text: str
-    header: str
-    stems: frozenset[str]
-
-    @property
-    def table(self) -> tuple[int, str]:
-        """Which table a row belongs to."""
-        return self.n, self.header
-
-    @property
-    def meant(self) -> str:
-        """What the sentence says, to compare it with the question."""
-        return f"{self.header} {self.text}" if self.header else self.text
 
 
 class ExtractiveGenerator:
@@ -95,10 +71,11 @@ class ExtractiveGenerator:
         self._max_sentences = check_positive("max_sentences", max_sentences)
 
     def generate(self, messages: Sequence[Message]) -> Iterator[str]:
-        """Yields one line a quote, best first, as `“sentence” [n]`; or the one sentence `NOTHING_FOUND`.
+        """Yields the quotes, best first, each from a line of its own, as `“sentence” [n]`; or `NOTHING_FOUND`.
 
         Each quote is verbatim text of its passage with whitespace folded, in quote marks that it does not hold itself.
-        A table's row comes as `“header”: “row” [n]`. Near-duplicates are quoted once.
+        A table's row comes as `“header”: “row” [n]`; with a title, as `“title”, “header”: “row” [n]`. Code, and a list
+        or table behind the sentence that introduces it, keep their lines. Near-duplicates are quoted once.
 
         Raises:
             InvalidArgumentError: The messages were not made by `build_messages`.
@@ -106,16 +83,15 @@ class ExtractiveGenerator:
         question, passages = parse_messages(messages)
         quotes = self._quotes(question, passages)
         for index, candidate in enumerate(quotes):
-            quote = _quoted(candidate.text)
-            line = f"{_quoted(candidate.header)}: {quote}" if candidate.header else quote
-            line = f"{line} [{candidate.n}]"
-            yield f"\n{line}" if index else line
+            header = ", ".join(map(quoted, candidate.header))
+            quote = f"{header}: {quoted(candidate.shown)}" if header else quoted(candidate.shown)
+            yield f"\n{quote} [{candidate.n}]" if index else f"{quote} [{candidate.n}]"
         if not quotes:
             yield NOTHING_FOUND
 
-    def _quotes(self, question: str, passages: Sequence[tuple[int, str]]) -> list[_Candidate]:
+    def _quotes(self, question: str, passages: Sequence[tuple[int, str]]) -> list[Candidate]:
         """Returns the sentences to quote, best first; none where nothing is relevant."""
-        candidates = [candidate for number, text in passages for candidate in _candidates(number, text)]
+        candidates = [candidate for number, text in passages for candidate in find_candidates(number, text)]
         if not candidates:
             return []
         sentence_share, passage_share = _coverage(question, passages, candidates)
@@ -128,18 +104,11 @@ class ExtractiveGenerator:
         else:
             relevance = (meaning + wording) / 2
             relevant = (relevance >= MIN_RELEVANCE) | (meaning >= MIN_MEANING)
-        worth = relevance + PHRASE_WEIGHT * _phrases(question, candidates)
+        worth = relevance + PHRASE_WEIGHT * (_phrases(question, candidates) - _other_amounts(question, candidates))
         order = sorted((index for index in range(len(candidates)) if relevant[index]), key=lambda at: -worth[at])
-        kept: list[_Candidate] = []
-        for index in order:
-            same_table = any(other.header and other.table == candidates[index].table for other in kept)
-            share = SAME_TABLE_SHARE if same_table else KEEP_SHARE
-            near_best = worth[index] >= share * worth[order[0]]
-            if near_best and not any(_says_the_same(candidates[index], other) for other in kept):
-                kept.append(candidates[index])
-        return kept[: self._max_sentences]
+        return _kept(question, [(float(worth[index]), candidates[index]) for index in order])[: self._max_sentences]
 
-    def _meaning(self, question: str, candidates: Sequence[_Candidate]) -> NDArray[np.float32] | None:
+    def _meaning(self, question: str, candidates: Sequence[Candidate]) -> NDArray[np.float32] | None:
         """Returns the scaled cosines, shape (len(candidates),), or None where there is no encoder that can judge."""
         if self._encoder is None:
             return None
@@ -158,17 +127,8 @@ class ExtractiveGenerator:
         return scale.scaled((alone @ asked + blended_cosines) / 2)
 
 
-def _candidates(number: int, text: str) -> list[_Candidate]:
-    candidates = []
-    for place, (start, end, header) in enumerate(quotables(text)):
-        sentence = " ".join(text[start:end].split())
-        above = " ".join(text[slice(*header)].split()) if header else ""
-        candidates.append(_Candidate(number, place, sentence, above, frozenset(content_stems(f"{above} {sentence}"))))
-    return candidates
-
-
 def _coverage(
-    question: str, passages: Sequence[tuple[int, str]], candidates: Sequence[_Candidate]
+    question: str, passages: Sequence[tuple[int, str]], candidates: Sequence[Candidate]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Returns the idf-weighted share of the question's stems in each candidate, and in each candidate's passage.
 
@@ -188,11 +148,31 @@ def _coverage(
     return shares([candidate.stems for candidate in candidates]), shares([whole[one.n] for one in candidates])
 
 
-def _phrases(question: str, candidates: Sequence[_Candidate]) -> NDArray[np.float32]:
+def _phrases(question: str, candidates: Sequence[Candidate]) -> NDArray[np.float32]:
     """Returns the share of the question's pairs of neighbouring stems that are neighbours in each candidate too."""
     pairs = set(pairwise(content_stems(question)))
     shares = [len(pairs & set(pairwise(content_stems(one.text)))) / max(len(pairs), 1) for one in candidates]
     return np.array(shares, dtype=np.float32)
+
+
+def _other_amounts(question: str, candidates: Sequence[Candidate]) -> NDArray[np.float32]:
+    """Returns the share of the question's amounts, as "20 litres", of which each candidate names only another one."""
+    wanted = _amounts(question)
+    shares = []
+    for candidate in candidates:
+        there = _amounts(candidate.text)
+        others = sum(unit in there and figures.isdisjoint(there[unit]) for unit, figures in wanted.items())
+        shares.append(others / max(len(wanted), 1))
+    return np.array(shares, dtype=np.float32)
+
+
+def _amounts(text: str) -> dict[str, set[str]]:
+    """Returns the figures in front of each word, by the word's stem."""
+    found: dict[str, set[str]] = {}
+    for figure, unit in pairwise(content_stems(text)):
+        if figure.isdigit() and unit.isalpha():
+            found.setdefault(unit, set()).add(figure)
+    return found
 
 
 def _preselected(sentence_share: NDArray[np.float32]) -> list[int]:
@@ -202,17 +182,23 @@ def _preselected(sentence_share: NDArray[np.float32]) -> list[int]:
     return sorted([*best, *rest[: MAX_CANDIDATES - len(best)]])
 
 
-def _says_the_same(one: _Candidate, other: _Candidate) -> bool:
-    shared, either = len(one.stems & other.stems), len(one.stems | other.stems)
-    return one.text == other.text or (shared >= SAME_WORDS * either and numbers(one.text) == numbers(other.text))
+def _kept(question: str, ranked: Sequence[tuple[float, Candidate]]) -> list[Candidate]:
+    """Returns the best candidate, and of the others those nearly as good that say something else.
 
-
-def _quoted(sentence: str) -> str:
-    """Returns the sentence in quote marks that its own marks can't close early.
-
-    One that holds some of every pair (a grammar of quote marks) has its own curly ones written straight.
+    Where the best names a number of the question's, they name it too: "10 litres" beside "20 litres" misleads.
     """
-    for pair in QUOTE_MARKS:
-        if not any(mark in sentence for mark in pair):
-            return f"{pair[0]}{sentence}{pair[1]}"
-    return f"“{sentence.replace('“', STRAIGHT).replace('”', STRAIGHT)}”"
+    kept: list[Candidate] = []
+    named = numbers(question) & numbers(ranked[0][1].meant) if ranked else set()
+    for worth, candidate in ranked:
+        same_table = any(other.header and other.table == candidate.table for other in kept)
+        near_best = worth >= (SAME_TABLE_SHARE if same_table else KEEP_SHARE) * ranked[0][0]
+        fits = named <= numbers(candidate.meant, words=True)
+        if near_best and fits and not any(_repeats(candidate, other) for other in kept):
+            kept.append(candidate)
+    return kept
+
+
+def _repeats(one: Candidate, other: Candidate) -> bool:
+    shared, either = len(one.stems & other.stems), len(one.stems | other.stems)
+    alike = shared >= SAME_WORDS * either and numbers(one.text) == numbers(other.text)
+    return alike or one.text == other.text or one.overlaps(other)

@@ -40,6 +40,11 @@ def test_each_marker_belongs_to_its_statement(answer, claims):
     assert parsed(answer) == claims
 
 
+def test_a_range_names_fifty_passages_at_most():
+    assert parsed("Water is safe [1-50].") == [("Water is safe.", tuple(range(1, 51)))]
+    assert parsed("Water is safe [1-51].") == [("Water is safe.", (1, 51))]
+
+
 @pytest.mark.parametrize(
     "answer",
     [

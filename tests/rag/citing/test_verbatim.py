@@ -54,3 +54,13 @@ def test_words_cut_from_a_text_are_found_in_it(words, data):
     if any(char.isalnum() for char in quote):
         assert span is not None
         assert 0 <= span[0] < span[1] <= len(text)
+
+
+@pytest.mark.parametrize("quote", ["Use it: apt install", "Use it:\n~~~\napt install\n~~~", "```\napt install\n```"])
+def test_lines_that_fence_code_do_not_count(quote):
+    assert find_verbatim(quote, "So:\n\nUse it:\n\n  ```sh\n  apt install\n  ```\nDone.") is not None
+
+
+@pytest.mark.parametrize("text", ["It is 5 m wide at ``` end", "``` and so to the end"])
+def test_code_marks_in_a_line_of_words_fence_nothing(text):
+    assert find_verbatim("end", text) == (len(text) - 3, len(text))

@@ -1,3 +1,6 @@
+import math
+
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -131,6 +134,95 @@ def test_of_a_tables_rows_the_one_with_the_questions_own_phrase_comes_alone(ask)
     )
 
 
+def test_a_quote_about_another_amount_than_the_questions_stands_back(ask):
+    texts = ["Mix 2 drops into 10 litres of clear water.", "Mix 4 drops, slowly, into 20 litres of any water."]
+    assert ask("How many drops into 20 litres of clear water?", *texts) == f"“{texts[1]}” [2]"
+
+
+def test_beside_a_quote_with_the_questions_number_come_only_others_with_it(ask):
+    texts = [
+        "The valve of type 7 holds clear water.",
+        "The valve of type A holds clear water for long.",
+        "At night the valve of type 7 holds clear cold water slowly.",
+    ]
+    answer = ask("Which clear water does the valve of type 7 hold?", *texts)
+    assert [line[-2] for line in answer.splitlines()] == ["1", "3"]
+
+
+CODE = "Sluice moves logs. Install it with:\n\n```sh\napt install sluice\n\nsluice --version\n```\n\nThen go home."
+LIST = "In the fire pit you may burn:\n\n- dry branches\n- paper,\n  and cardboard\n\nThe gates are closed at nine."
+
+
+def test_code_and_lists_are_quoted_behind_what_introduces_them_in_lines_of_their_own(ask, make_passage):
+    code = ask("How do I install sluice?", CODE)
+    assert code == "“Install it with:\n```sh\napt install sluice\nsluice --version\n```\n” [1]"
+    items = ask("What may I burn in the fire pit?", LIST)
+    assert items == "“In the fire pit you may burn:\n- dry branches\n- paper,\n  and cardboard” [1]"
+    for answer, text in ((code, CODE), (items, LIST)):
+        assert [citation.supported for citation in check_citations(answer, [make_passage(text)])] == [True]
+
+
+def test_an_item_is_not_quoted_again_beside_its_list(ask):
+    text = "You may burn dry branches:\n- dry branches of any tree\n- paper"
+    assert len(ask("May I burn dry branches?", text).split(" [1]")) == 2
+
+
+def test_code_that_the_passage_cuts_is_closed(ask):
+    assert ask("How to install sluice?", "Install sluice with:\n```sh\napt install sluice") == (
+        "“Install sluice with:\n```sh\napt install sluice\n```\n” [1]"
+    )
+
+
+def test_a_row_comes_with_each_line_of_its_tables_head(ask):
+    prose = "The figures are given in full, as the treasurer wrote them down at the end of the year."
+    text = f"{prose}\nSales by region 2024\nRegion Manager Revenue\nNorth Ann 12\nSouth Bob 9\n{prose}"
+    assert ask("Who is the manager of the South region?", text, max_sentences=1) == (
+        "“Sales by region 2024”, “Region Manager Revenue”: “South Bob 9” [1]"
+    )
+
+
+class PlacedEncoder:
+    """Gives each known text its vector, and the built-in texts of the scale unit vectors: cosines are the scale."""
+
+    space = "placed"
+    max_tokens = 512
+
+    def __init__(self, vectors):
+        self._vectors = vectors
+
+    def _encode(self, texts):
+        axes = np.eye(12, dtype=np.float32)
+        rows = [np.pad(self._vectors[t], (0, 10)) if t in self._vectors else axes[i] for i, t in enumerate(texts)]
+        return np.array(rows, dtype=np.float32)
+
+    encode_documents = encode_queries = _encode
+
+    def count_tokens(self, texts):
+        return [len(text.split()) for text in texts]
+
+
+def at(cosine):
+    """A unit vector at this cosine to (1, 0)."""
+    return [cosine, math.sqrt(1 - cosine**2)]
+
+
+@pytest.mark.parametrize(("cosine", "found"), [(0.78, False), (0.82, True)])
+def test_meaning_alone_is_enough_from_four_fifths_of_the_scale_on(ask, cosine, found):
+    question, sentence = "New login secret?", "Passwords change every spring."
+    encoder = PlacedEncoder({question: at(1), sentence: at(cosine)})
+    assert (ask(question, sentence, encoder=encoder) != NOTHING_FOUND) == found
+
+
+@pytest.mark.parametrize(("cosine", "best"), [(0.2, 1), (0.25, 2)])
+def test_a_sentence_has_part_of_its_neighbours_meaning(ask, cosine, best):
+    # Beside its neighbour at 1, the sentence at 0 is blended to 0.5 / sqrt(1.25) = 0.447, and counts (0 + 0.447) / 2.
+    question, subject, sentence = "Blue valves leak?", "This is about something else.", "Blue valves leak."
+    other = "Blue valves leak often."
+    encoder = PlacedEncoder({question: at(1), subject: at(1), sentence: at(0), other: at(cosine)})
+    answer = ask(question, f"{subject} {sentence}", other, encoder=encoder, max_sentences=1)
+    assert answer == (f"“{sentence}” [1]" if best == 1 else f"“{other}” [2]")
+
+
 def test_many_sentences_are_preselected_by_their_words(ask):
     filler = " ".join(f"The report of unit {number} was filed late." for number in range(200))
     answer = ask("How many drops of bleach per gallon?", filler, WATER, max_sentences=1)
@@ -142,8 +234,8 @@ def test_many_sentences_are_preselected_by_their_words(ask):
     text=st.lists(
         st.sampled_from(
             [
-                *("Add bleach", "to the", "water", "8 drops", ".", ". ", "\n", "\n\n", "[2]", "- ", "| ", "# "),
-                *("“", "”", "«", "»", "「", "』", "```", "~~~", "`", "【3】", '"'),
+                *("Add bleach", "to the", "water", "8 drops", ".", ". ", "\n", "\n\n", "[2]", "- ", "| ", "# ", ":"),
+                *("“", "”", "«", "»", "「", "』", "```", "~~~", "`", "【3】", '"', "\n```\n"),
             ]
         ),
         max_size=40,
@@ -158,11 +250,8 @@ def test_every_quote_stands_in_its_passage(make_passage, text, max_sentences):
     if answer == NOTHING_FOUND:
         assert citations == []
     else:
-        assert len(citations) == len(answer.splitlines()) <= max_sentences
+        assert 1 <= len(citations) <= max_sentences
         assert all(citation.n == 7 and citation.supported for citation in citations)
-        folded = " ".join(text.split())
-        straight = folded.replace("“", '"').replace("”", '"')
-        assert all(line[1:].rsplit(" [7]")[0][:-1] in (folded + straight) for line in answer.splitlines())
 
 
 @pytest.mark.slow
