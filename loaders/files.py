@@ -13,12 +13,14 @@ from ..errors import EmptyDocumentError, LimitExceededError, SourceRootError, Un
 from .failure import failure_of
 from .limits import check_size
 from .node import LoadFailure
-from .sniff import HEAD_BYTES, Format, sniff, unread_format
+from .sniff import HEAD_BYTES, Format, old_office, sniff, unread_format
+from .zip_directory import member_names
 
 __all__ = ["Found", "Paths", "SkippedFile", "SourceFile", "open_regular", "walk"]
 
 CATALOG_NAME = "catalog.sqlite"
 SQLITE_MARK = b"SQLite format 3\0"
+ZIP_MARK = b"PK"
 LOOSE_TYPES = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
@@ -134,7 +136,7 @@ def _walk_root(root: str) -> Iterator[Found]:
 def _named_file(path: str) -> Found:
     found = _file(path)
     if isinstance(found, SkippedFile):
-        reason = f"{found.reason}: lateral reads text, Markdown, HTML and PDF files"
+        reason = f"{found.reason}: lateral reads text, Markdown, HTML, PDF, Word, PowerPoint and Excel files"
         return failure_of(UnsupportedFormatError(reason), path)
     return found
 
@@ -180,6 +182,11 @@ def _entry(path: str, real_root: str) -> Found | None:
 
 def _link(path: str, real_root: str) -> Found:
     target = os.path.realpath(path)
+    try:
+        os.lstat(target)
+    except FileNotFoundError:
+        reason = f"the link's target does not exist: {target!r}; remove the link, or put the file back"
+        return LoadFailure(path, None, FileNotFoundError.__name__, reason)
     if os.path.commonpath([target, real_root]) != real_root:
         reason = f"the link leads out of the folder, to {target!r}: add that path by its own name if it is wanted"
         return failure_of(UnsafePathError(reason), path)
@@ -193,13 +200,18 @@ def _file(path: str) -> Found:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             return SkippedFile(path, LOOSE_TYPES.get(stat.S_IFMT(status.st_mode), "no regular file"))
-        head = _head(path)
+        head, parts = _look(path)
     except OSError as err:
         return _failure(path, err)
     suffix = Path(path).suffix
-    kind = sniff(head, suffix)
+    kind = sniff(head, suffix, parts=parts)
     if kind is None:
-        return SkippedFile(path, unread_format(head, suffix))
+        advice = old_office(head, suffix)
+        return (
+            failure_of(UnsupportedFormatError(advice), path)
+            if advice
+            else SkippedFile(path, unread_format(head, suffix))
+        )
     if status.st_size == 0:
         return failure_of(EmptyDocumentError("the file is empty: it has 0 bytes"), path)
     try:
@@ -209,9 +221,11 @@ def _file(path: str) -> Found:
     return SourceFile(path, kind, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _head(path: str) -> bytes:
+def _look(path: str) -> tuple[bytes, frozenset[str]]:
+    """Returns a file's first bytes and, where it is an archive, the names of its members."""
     with open(open_regular(path), "rb") as stream:
-        return stream.read(HEAD_BYTES)
+        head = stream.read(HEAD_BYTES)
+        return head, member_names(stream) if head.startswith(ZIP_MARK) else frozenset()
 
 
 def _is_index(folder: str) -> bool:
@@ -224,8 +238,7 @@ def _is_index(folder: str) -> bool:
 
 
 def _failure(path: str, err: OSError) -> LoadFailure:
-    reason = "a link to nothing" if os.path.islink(path) and isinstance(err, FileNotFoundError) else err.strerror
-    return LoadFailure(path, None, type(err).__name__, f"can't be read: {reason or err}")
+    return LoadFailure(path, None, type(err).__name__, f"can't be read: {err.strerror or err}")
 
 
 def _unsafe_name(path: str) -> LoadFailure:

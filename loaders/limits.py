@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from ..errors import LimitExceededError
 
-__all__ = ["MAX_FILE_BYTES", "MAX_PAGES", "MEMORY_BYTES", "SECONDS_A_FILE", "SECONDS_A_PAGE", "check_size"]
+__all__ = [
+    "MAX_FILE_BYTES",
+    "MAX_INFLATED_BYTES",
+    "MAX_INFLATION",
+    "MAX_MEMBERS",
+    "MAX_PAGES",
+    "MAX_PAGE_PIXELS",
+    "MEMORY_BYTES",
+    "RENDER_DPI",
+    "SECONDS_A_FILE",
+    "SECONDS_A_PAGE",
+    "SMALL_INFLATED_BYTES",
+    "check_size",
+    "page_pixels",
+]
 
 MAX_FILE_BYTES = (
     50 * 1024 * 1024
@@ -13,6 +27,13 @@ MAX_PAGES = 2_000  # at one node a page and three chunks a page, still one docum
 SECONDS_A_FILE = 20.0  # opening and parsing the slowest honest HTML of MAX_FILE_BYTES takes a few seconds
 SECONDS_A_PAGE = 1.0  # an honest page takes about a millisecond, a dense map up to half a second
 MEMORY_BYTES = 1_500_000_000  # address space of a parsing process; an honest 50 MB file needs a third of it
+MAX_PAGE_PIXELS = 40_000_000  # an A0 poster at RENDER_DPI has 35 million; four bytes each make 160 MB
+RENDER_DPI = 150  # what page images are made at: small print is legible
+POINTS_AN_INCH = 72
+MAX_INFLATED_BYTES = 256 * 1024 * 1024  # of an Office file: a workbook this large takes minutes to read
+SMALL_INFLATED_BYTES = 16 * 1024 * 1024  # no bomb, whatever its ratio: a blank picture in a short letter inflates well
+MAX_INFLATION = 200  # honest Office files inflate 3 to 30 times, tables of equal cells up to 100, bombs 1,000 times
+MAX_MEMBERS = 20_000  # parts of an Office file: a slide with notes and pictures has ten, and MAX_PAGES of them
 
 
 def check_size(size: int, source: str) -> None:
@@ -30,3 +51,13 @@ def check_size(size: int, source: str) -> None:
             f"the file has {size / 2**20:.1f} MB, more than the limit of {MAX_FILE_BYTES / 2**20:.0f} MB: split it",
             source=source,
         )
+
+
+def page_pixels(width: float, height: float) -> float:
+    """Returns how many pixels an image of a page has at `RENDER_DPI`.
+
+    Args:
+        width: The page's width in PDF points.
+        height: Its height.
+    """
+    return width * height * (RENDER_DPI / POINTS_AN_INCH) ** 2

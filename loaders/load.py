@@ -13,6 +13,7 @@ from .document import Document, Section
 from .failure import failure_of
 from .files import Paths, SkippedFile, SourceFile, walk
 from .node import LoadFailure, Metadata, Node, freeze_metadata
+from .oddities import oddities
 from .parsing import parse
 from .text import clean
 from .worker import ParserPool, map_in_order
@@ -42,7 +43,8 @@ def load(paths: Paths, *, chunker: Chunker | None = None) -> Iterator[Node | Loa
 def read(file: SourceFile, pool: ParserPool | None = None) -> Document:
     """Returns the file's document, with `file_name` and `file_type` in its metadata, and `title` where it has one.
 
-    PDF, HTML and long Markdown are parsed in the pool's processes, which have deadlines; text and short Markdown here.
+    PDF, HTML, Office files and long Markdown are parsed in the pool's processes, which have deadlines; text and short
+    Markdown here.
 
     Args:
         file: A file found by `walk`.
@@ -59,7 +61,11 @@ def read(file: SourceFile, pool: ParserPool | None = None) -> Document:
     if not document.paged and not any(section.text.strip() for section in document.sections):
         raise EmptyDocumentError("the file holds no text: only whitespace or markup", source=file.path)
     named = {"file_name": os.path.basename(file.path), "file_type": file.format}
-    return replace(document, metadata=freeze_metadata({**document.metadata, **named}))
+    return replace(
+        document,
+        metadata=freeze_metadata({**document.metadata, **named}),
+        warnings=(*document.warnings, *oddities(document.sections)),
+    )
 
 
 def document_from_text(source: str, text: str, metadata: Metadata | None = None) -> Document:
@@ -117,7 +123,9 @@ def _read_each(files: Iterable[SourceFile | LoadFailure], pool: ParserPool) -> I
 
 
 def _is_risky(file: SourceFile) -> bool:
-    return file.format in ("pdf", "html") or (file.format == "markdown" and file.size > MARKDOWN_BYTES_HERE)
+    if file.format == "markdown":
+        return file.size > MARKDOWN_BYTES_HERE
+    return file.format != "text"
 
 
 def _parse_apart(file: SourceFile, pool: ParserPool | None) -> Document:

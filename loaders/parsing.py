@@ -14,9 +14,10 @@ import signal
 import struct
 import sys
 from collections.abc import Callable
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from .. import errors
+from .boxes import Box, Stretch, find_boxes
 from .document import Document, Section
 from .files import open_regular
 from .limits import MAX_FILE_BYTES, MAX_PAGES, MEMORY_BYTES, SECONDS_A_PAGE, check_size
@@ -24,14 +25,16 @@ from .node import freeze_metadata
 from .sniff import Format
 from .text import read_text
 
-__all__ = ["HEADER", "Json", "document_of", "parse", "serve", "write_frame"]
+__all__ = ["HEADER", "Json", "boxes_of", "document_of", "parse", "serve", "write_frame"]
 
 HEADER = struct.Struct(">I")
 MAX_WRITE_BYTES = 1 << 20  # the process writes nothing but its last words to a file of the parent's
 ALARM_GRACE_SECONDS = 5  # the parent's deadline comes first; the alarm ends a hang after the parent is gone
 MAX_REASON_CHARS = 500
+REPAIR = "open it in its program and save it again"
 
 Json = dict[str, Any]
+Result = TypeVar("Result")
 
 
 def parse(path: str, kind: Format, *, on_pages: Callable[[int], None] | None = None) -> Document:
@@ -53,7 +56,11 @@ def parse(path: str, kind: Format, *, on_pages: Callable[[int], None] | None = N
             return read_pdf(path, path, on_pages=on_pages)
         raw = _read(path)
     except OSError as err:
-        raise errors.ChangedDocumentError(f"the file can't be opened: {err.strerror or err}", source=path) from err
+        raise _unopened(path, err) from err
+    if kind in ("docx", "pptx", "xlsx"):
+        from .office import read_office
+
+        return read_office(raw, path, kind, on_pages=on_pages)
     if kind == "html":
         from .html import read_html
 
@@ -101,20 +108,60 @@ def document_of(answer: Json, source: str) -> Document:
         DocumentError: The answer says why the file could not be read.
         CorruptDocumentError: It is no answer at all: a file took over its parser.
     """
+
+    def decode() -> Document:
+        sections = tuple(_section(entry) for entry in answer["sections"])
+        return Document(source, sections, freeze_metadata(answer["metadata"]), tuple(map(str, answer["warnings"])))
+
+    return _decoded(answer, source, decode)
+
+
+def boxes_of(answer: Json, source: str, count: int) -> list[tuple[Box, ...]]:
+    """Returns the boxes in an answer of the parsing process.
+
+    Args:
+        answer: The decoded JSON.
+        source: The document's source.
+        count: For how many stretches boxes were asked.
+
+    Raises:
+        DocumentError: The answer says why the file could not be read.
+        CorruptDocumentError: It is no answer at all: a file took over its parser.
+    """
+
+    def decode() -> list[tuple[Box, ...]]:
+        boxes = [tuple(_box(entry) for entry in entries) for entries in answer["boxes"]]
+        if len(boxes) != count:
+            raise ValueError(len(boxes))
+        return boxes
+
+    return _decoded(answer, source, decode)
+
+
+def _decoded(answer: Json, source: str, decode: Callable[[], Result]) -> Result:
     try:
-        if "error" in answer:
-            found = getattr(errors, str(answer["error"]))
-            if not issubclass(found, errors.DocumentError):
-                raise TypeError(found)
-            failure = found(str(answer["reason"])[:MAX_REASON_CHARS], source=source, page=answer["page"])
-        else:
-            sections = tuple(_section(entry) for entry in answer["sections"])
-            return Document(source, sections, freeze_metadata(answer["metadata"]), tuple(map(str, answer["warnings"])))
+        if "error" not in answer:
+            return decode()
+        found = getattr(errors, str(answer["error"]))
+        if not issubclass(found, errors.DocumentError):
+            raise TypeError(found)
+        failure = found(str(answer["reason"])[:MAX_REASON_CHARS], source=source, page=answer["page"])
     except (AttributeError, KeyError, TypeError, ValueError) as err:
         raise errors.CorruptDocumentError(
             "the parser gave a malformed answer: the file broke it", source=source
         ) from err
     raise failure
+
+
+def _box(entry: list[object]) -> Box:
+    left, bottom, right, top = (float(str(value)) for value in entry)  # by way of text no integer is too large
+    if not all(map(math.isfinite, (left, bottom, right, top))):
+        raise ValueError(entry)
+    return left, bottom, right, top
+
+
+def _unopened(path: str, err: OSError) -> errors.ChangedDocumentError:
+    return errors.ChangedDocumentError(f"the file can't be opened: {err.strerror or err}", source=path)
 
 
 def _read(path: str) -> bytes:
@@ -135,6 +182,8 @@ def _answer(request: Json, answers: IO[bytes]) -> Json:
         write_frame(answers, {"pages": count})
 
     try:
+        if "stretches" in request:
+            return {"boxes": _find_boxes(request)}
         document = parse(request["path"], request["format"], on_pages=on_pages)
     except errors.DocumentError as err:
         return {"error": type(err).__name__, "reason": err.reason, "page": err.page}
@@ -142,7 +191,7 @@ def _answer(request: Json, answers: IO[bytes]) -> Json:
         reason = f"reading the file took more than {MEMORY_BYTES / 1e9:.1f} GB of memory: split it"
         return {"error": "LimitExceededError", "reason": reason, "page": None}
     except Exception as err:  # whatever a parser raises on a hostile file is about that file
-        reason = f"its parser failed with {type(err).__name__}: {str(err)[:200]}"
+        reason = f"its parser failed with {type(err).__name__}: {str(err)[:200]}: {REPAIR}"
         return {"error": "CorruptDocumentError", "reason": reason, "page": None}
     return {
         "sections": [
@@ -152,6 +201,14 @@ def _answer(request: Json, answers: IO[bytes]) -> Json:
         "metadata": dict(document.metadata),
         "warnings": list(document.warnings),
     }
+
+
+def _find_boxes(request: Json) -> list[tuple[Box, ...]]:
+    path = request["path"]
+    try:
+        return find_boxes(path, path, [Stretch(*entry) for entry in request["stretches"]])
+    except OSError as err:
+        raise _unopened(path, err) from err
 
 
 def _set_alarm(seconds: float) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from itertools import pairwise
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import CorruptDocumentError, EncryptedDocumentError, LimitExceededError
 from .document import Document, Section
-from .limits import MAX_PAGES, check_size
-from .node import MetadataValue
+from .limits import MAX_PAGE_PIXELS, MAX_PAGES, RENDER_DPI, check_size, page_pixels
+from .properties import named_properties
+from .ranges import ranges
 from .text import clean
 
 if TYPE_CHECKING:
@@ -23,14 +24,15 @@ __all__ = ["read_pdf"]
 # pdfium marks the hyphen of a word broken at a line's end; the word is one again without it.
 _BROKEN_WORD = re.compile("[\x02\ufffe](?:[ \t]*\r?\n)?")
 _LINE_SPACE = re.compile(r"[ \t]+$", re.MULTILINE)
-# What programs write where an author named nothing.
-_UNNAMED = re.compile(
-    r"(?:untitled(?: document)?|document ?\d*|microsoft word|slide 1|powerpoint presentation|"
-    r"anonymous|unknown|unspecified)\Z",
-    re.IGNORECASE,
-)
-_PROGRAM = re.compile(r"^Microsoft (?:Word|PowerPoint|Excel) - ")
-MAX_METADATA_CHARS = 500  # a longer title or author is an accident
+
+
+@dataclass(slots=True)
+class _Troubles:
+    """What could not be read: the pages by number, 1-based."""
+
+    failed: dict[int, str] = field(default_factory=dict)  # and why
+    bare: list[int] = field(default_factory=list)  # something is on them, but no text
+    huge: list[int] = field(default_factory=list)
 
 
 def read_pdf(path: str, source: str, *, on_pages: Callable[[int], None] | None = None) -> Document:
@@ -58,9 +60,9 @@ def read_pdf(path: str, source: str, *, on_pages: Callable[[int], None] | None =
             )
         if on_pages is not None:
             on_pages(count)
-        sections, failed, bare = _read_pages(pdf, count)
-        metadata: dict[str, MetadataValue] = {"page_count": count, **_properties(pdf)}
-    return Document(source, tuple(sections), metadata, warnings=_warnings(failed, bare))
+        sections, troubles = _read_pages(pdf, count)
+        named = named_properties(pdf.get_metadata_value("Title"), pdf.get_metadata_value("Author"))
+    return Document(source, tuple(sections), {"page_count": count, **named}, warnings=_warnings(troubles))
 
 
 def _open(path: str, source: str) -> PdfDocument:
@@ -81,50 +83,56 @@ def _open(path: str, source: str) -> PdfDocument:
         ) from err
 
 
-def _read_pages(pdf: PdfDocument, count: int) -> tuple[list[Section], dict[int, str], list[int]]:
+def _read_pages(pdf: PdfDocument, count: int) -> tuple[list[Section], _Troubles]:
     from pypdfium2 import PdfiumError
 
     sections: list[Section] = []
-    failed: dict[int, str] = {}
-    bare: list[int] = []
+    troubles = _Troubles()
     for index in range(count):
         text, number = "", index + 1
         try:
-            text, has_content = _page_text(pdf, index)
-            if not text and has_content:
-                bare.append(number)
+            text = _page_text(pdf, index, troubles)
         except PdfiumError as err:
-            failed[number] = str(err)
+            troubles.failed[number] = str(err)
         label = clean(pdf.get_page_label(index)).strip() or str(number)
         sections.append(Section(text, page=number, metadata={"page_label": label}))
-    return sections, failed, bare
+    return sections, troubles
 
 
-def _page_text(pdf: PdfDocument, index: int) -> tuple[str, bool]:
+def _page_text(pdf: PdfDocument, index: int, troubles: _Troubles) -> str:
     from pypdfium2.raw import FPDFPage_CountObjects
 
     with closing(pdf[index]) as page, closing(page.get_textpage()) as textpage:
+        if not page_pixels(*page.get_size()) <= MAX_PAGE_PIXELS:  # a size may be no number at all
+            troubles.huge.append(index + 1)
         raw = textpage.get_text_bounded()
-        text = _LINE_SPACE.sub("", clean(_BROKEN_WORD.sub("", raw))).strip("\n")
-        return text, FPDFPage_CountObjects(page) > 0
+        text = clean(_BROKEN_WORD.sub("", raw))
+        if " \n" in text or "\t\n" in text or text.endswith((" ", "\t")):  # looking is cheaper than replacing nothing
+            text = _LINE_SPACE.sub("", text)
+        text = text.strip("\n")
+        if not text and FPDFPage_CountObjects(page) > 0:
+            troubles.bare.append(index + 1)
+        return text
 
 
-def _properties(pdf: PdfDocument) -> dict[str, MetadataValue]:
-    title, author = (" ".join(clean(pdf.get_metadata_value(key)).split()) for key in ("Title", "Author"))
-    named = {"title": _PROGRAM.sub("", title), "author": author}
-    return {key: value[:MAX_METADATA_CHARS] for key, value in named.items() if value and not _UNNAMED.match(value)}
-
-
-def _warnings(failed: dict[int, str], bare: Sequence[int]) -> tuple[str, ...]:
-    warnings = [f"page {number} can't be read ({reason}): its text is missing" for number, reason in failed.items()]
-    if bare:
-        pages, them = (f"page {bare[0]} has", "it") if len(bare) == 1 else (f"pages {_ranges(bare)} have", "them")
-        warnings.append(f"{pages} no text layer: index {them} with the ColPali retriever or run OCR first")
+def _warnings(troubles: _Troubles) -> tuple[str, ...]:
+    warnings = [
+        f"page {page} can't be read ({reason}): its text is missing" for page, reason in troubles.failed.items()
+    ]
+    if troubles.bare:
+        pages, them = _pages(troubles.bare)
+        have = "has" if them == "it" else "have"
+        warnings.append(f"{pages} {have} no text layer: index {them} with the ColPali retriever or run OCR first")
+    if troubles.huge:
+        pages, them = _pages(troubles.huge)
+        are = "is" if them == "it" else "are"
+        warnings.append(
+            f"{pages} {are} too large for an image (over {MAX_PAGE_PIXELS / 1e6:.0f} megapixels at {RENDER_DPI} dpi): "
+            f"only the text of {them} is read"
+        )
     return tuple(warnings)
 
 
-def _ranges(numbers: Sequence[int]) -> str:
-    """Returns sorted numbers as "1-3, 7"."""
-    breaks = [at for at, (left, right) in enumerate(pairwise(numbers), 1) if right != left + 1]
-    runs = [numbers[start:end] for start, end in pairwise([0, *breaks, len(numbers)])]
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
+def _pages(numbers: Sequence[int]) -> tuple[str, str]:
+    """Returns the pages in words, and the pronoun for them."""
+    return (f"page {numbers[0]}", "it") if len(numbers) == 1 else (f"pages {ranges(numbers)}", "them")

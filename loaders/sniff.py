@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Collection
 from typing import Literal, TypeAlias
 
-__all__ = ["HEAD_BYTES", "Format", "sniff", "unread_format"]
+__all__ = ["HEAD_BYTES", "Format", "old_office", "sniff", "unread_format"]
 
-Format: TypeAlias = Literal["text", "markdown", "html", "pdf"]
+Format: TypeAlias = Literal["text", "markdown", "html", "pdf", "docx", "pptx", "xlsx"]
 
 HEAD_BYTES = 8192  # what `sniff` wants to see
 PDF_MARK_BYTES = 1024  # where readers look for "%PDF-"
@@ -16,12 +17,30 @@ CONTROL_SHARE = 0.05  # text has hardly any control characters
 
 _MARKDOWN = frozenset({".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd"})
 _HTML = frozenset({".html", ".htm", ".xhtml"})
+_OFFICE: dict[str, Format] = {
+    **dict.fromkeys((".docx", ".docm", ".dotx", ".dotm"), "docx"),
+    **dict.fromkeys((".pptx", ".pptm", ".ppsx", ".ppsm", ".potx", ".potm"), "pptx"),
+    **dict.fromkeys((".xlsx", ".xlsm", ".xltx", ".xltm"), "xlsx"),
+}
+# Where an Office file keeps its parts, beside the list of their types.
+_OFFICE_FOLDERS: dict[str, Format] = {"word/": "docx", "ppt/": "pptx", "xl/": "xlsx"}
+_OFFICE_TYPES = "[Content_Types].xml"
+_BINARY_BOOK = "xl/workbook.bin"
+_ZIP_MARKS = (b"PK\x03\x04", b"PK\x05\x06")
+# What Office wrote before 2007, what else it writes that no library here reads, and what to save it as.
+_OLD_OFFICE = {
+    **dict.fromkeys((".doc", ".dot"), ("a Word document of before 2007", ".docx")),
+    **dict.fromkeys((".ppt", ".pps", ".pot"), ("a PowerPoint presentation of before 2007", ".pptx")),
+    **dict.fromkeys((".xls", ".xlt"), ("an Excel workbook of before 2007", ".xlsx")),
+    ".xlsb": ("a binary Excel workbook", ".xlsx"),
+}
 _WIDE_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 # Nothing of it is tried twice: with many comments and no <html> behind them, that would take exponential time.
 _HTML_START = re.compile(
     rb"\s*+(?:<\?xml[^>]*+>\s*+)?+(?:(?><!--.*?-->)\s*+)*+(?:<!doctype\s+html|<html[\s>])", re.IGNORECASE | re.DOTALL
 )
 _HTML_HINT = re.compile(rb"\s*<(?:head|body|title|meta|div|table|h1|p)[\s>]", re.IGNORECASE)
+_OLE_MARK = b"\xd0\xcf\x11\xe0"
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
 # First bytes of formats that may pass for text, or may not, and are none either way.
 _MAGIC = (
@@ -32,7 +51,7 @@ _MAGIC = (
     (b"\x1f\x8b", "a gzip archive"),
     (b"\xfd7zXZ", "an xz archive"),
     (b"\x28\xb5\x2f\xfd", "a zstd archive"),
-    (b"\xd0\xcf\x11\xe0", "an old Office document"),
+    (_OLE_MARK, "an old Office document"),
     (b"{\\rtf", "an RTF document"),
     (b"%!PS", "a PostScript document"),
 )
@@ -53,9 +72,6 @@ _NAMES = (
 _UNREAD_SUFFIXES = {
     ".svg": "an SVG image",
     ".ipynb": "a Jupyter notebook",
-    ".docx": "a Word document",
-    ".pptx": "a PowerPoint presentation",
-    ".xlsx": "an Excel workbook",
     ".odt": "an OpenDocument text",
     ".epub": "an EPUB book",
     ".jar": "a Java archive",
@@ -63,19 +79,22 @@ _UNREAD_SUFFIXES = {
 }
 
 
-def sniff(head: bytes, suffix: str) -> Format | None:
+def sniff(head: bytes, suffix: str, *, parts: Collection[str] = ()) -> Format | None:
     """Returns the format to read a file as, or None for one that no loader reads.
 
     Content decides before the name does: a PDF called ".txt" is a PDF. Text with an unknown suffix, or none, is text,
-    and so are source code, CSV and JSON.
+    and so are source code, CSV and JSON. A damaged PDF or Office file has its name's format, to be reported by name.
 
     Args:
         head: The file's first bytes, 8,192 or all.
         suffix: The name's last suffix with its dot, such as ".md".
+        parts: Where the file is a ZIP archive, the names of its members.
     """
     suffix = suffix.lower()
     if _is_pdf(head, suffix):
         return "pdf"
+    if (office := _office(head, suffix, parts)) is not None:
+        return office
     if suffix in _UNREAD_SUFFIXES or head.startswith(tuple(mark for mark, _ in _MAGIC)) or _is_binary(head):
         return None
     shown = _narrow(head)
@@ -97,6 +116,30 @@ def unread_format(head: bytes, suffix: str) -> str:
     """
     named = _UNREAD_SUFFIXES.get(suffix.lower()) or _named(head)
     return named or (f"a binary file ({suffix.lower()})" if suffix else "a binary file")
+
+
+def old_office(head: bytes, suffix: str) -> str | None:
+    """Returns what an Office file that no loader reads is and what to do with it, or None for another file.
+
+    Args:
+        head: The file's first bytes.
+        suffix: The name's last suffix with its dot.
+    """
+    if suffix.lower() not in _OLD_OFFICE or not head.startswith((*_ZIP_MARKS, _OLE_MARK)):
+        return None
+    name, better = _OLD_OFFICE[suffix.lower()]
+    return f"{name}: open it and save it as {better}"
+
+
+def _office(head: bytes, suffix: str, parts: Collection[str]) -> Format | None:
+    by_name = _OFFICE.get(suffix)
+    if head.startswith(_ZIP_MARKS):
+        if _BINARY_BOOK in parts:
+            return None
+        found = (kind for folder, kind in _OFFICE_FOLDERS.items() if any(part.startswith(folder) for part in parts))
+        return next(found, by_name) if _OFFICE_TYPES in parts else by_name
+    known = head.startswith(tuple(mark for mark, _ in _MAGIC if mark != _OLE_MARK))
+    return by_name if _is_binary(head) and not known else None
 
 
 def _is_pdf(head: bytes, suffix: str) -> bool:

@@ -13,16 +13,17 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import IO, Self, TypeVar
 
 from ..errors import CorruptDocumentError, InvalidArgumentError, LateralError, LimitExceededError
+from .boxes import Box, Stretch
 from .document import Document
 from .files import SourceFile
-from .limits import MAX_PAGES, SECONDS_A_FILE, SECONDS_A_PAGE
-from .parsing import HEADER, Json, document_of, write_frame
+from .limits import MAX_PAGES, MEMORY_BYTES, SECONDS_A_FILE, SECONDS_A_PAGE
+from .parsing import HEADER, Json, boxes_of, document_of, write_frame
 
 __all__ = ["ParserPool", "map_in_order"]
 
@@ -63,12 +64,12 @@ class _Worker:
         """Returns when the process has loaded what it needs."""
         self._read_frame(time.monotonic() + START_SECONDS)
 
-    def ask(self, file: SourceFile, seconds: float) -> Json:
-        """Returns the answer for a file, waited for so long and a second more for each page it turns out to have."""
+    def ask(self, request: Json) -> Json:
+        """Returns the answer, waited for `seconds` and a second more for each page that the file turns out to have."""
         assert self._process.stdin is not None
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + request["seconds"]
         try:
-            write_frame(self._process.stdin, {"path": file.path, "format": file.format, "seconds": seconds})
+            write_frame(self._process.stdin, request)
         except BrokenPipeError as err:
             raise _Died from err
         answer = self._read_frame(deadline)
@@ -189,24 +190,50 @@ class ParserPool:
             DocumentError: It can't be read for another reason; the subclass says which.
             LateralError: The pool is closed, or no process can be started.
         """
+        request = {"path": file.path, "format": file.format, "seconds": self.seconds_a_file}
+        return document_of(self._answer(request), file.path)
+
+    def boxes(self, path: str, stretches: Sequence[Stretch]) -> list[tuple[Box, ...]]:
+        """Returns for each stretch of a PDF's text its boxes, see `find_boxes`; waits while all processes are busy.
+
+        Args:
+            path: The PDF's absolute path.
+            stretches: What to look for; none starts no process.
+
+        Raises:
+            ChangedDocumentError: The file can't be opened (any more).
+            DocumentError: It can't be read for another reason, as with `parse`.
+            LateralError: The pool is closed, or no process can be started.
+        """
+        if not stretches:
+            return []
+        seconds = self.seconds_a_file + SECONDS_A_PAGE * len({stretch.page for stretch in stretches})
+        asked = [(stretch.page, stretch.text, stretch.start_char) for stretch in stretches]
+        answer = self._answer({"path": path, "stretches": asked, "seconds": seconds})
+        return boxes_of(answer, path, len(stretches))
+
+    def _answer(self, request: Json) -> Json:
+        """Returns the answer of a process to a request about a file, or raises what it says of the file."""
+        path = request["path"]
         with self._slots:
             try:
-                answer = self._ask(file)
+                return self._ask(request)
             except _Hung as err:
                 raise LimitExceededError(
                     f"reading the file took over {self.seconds_a_file:g} s and {SECONDS_A_PAGE:g} s a page: split it, "
                     "or open it in its program and save it again",
-                    source=file.path,
+                    source=path,
                 ) from err
             except _Died as err:
                 if self._closed:
-                    raise LateralError(f"the parser pool was closed while it read {file.path!r}") from err
+                    raise LateralError(f"the parser pool was closed while it read {path!r}") from err
                 raise CorruptDocumentError(
-                    f"{file.path!r} crashed its parser: open it in its program and save it again", source=file.path
+                    f"{path!r} crashed its parser, as damaged files do and those that unpack to over "
+                    f"{MEMORY_BYTES / 1e9:.1f} GB: open it in its program and save it again",
+                    source=path,
                 ) from err
-        return document_of(answer, file.path)
 
-    def _ask(self, file: SourceFile) -> Json:
+    def _ask(self, request: Json) -> Json:
         """Returns the answer of a process. Only one that was new to the file proves by its death that the file did it.
 
         One that has waited since another file may have been ended from outside, by the kernel for lack of memory say.
@@ -214,16 +241,16 @@ class ParserPool:
         worker = self._take_idle()
         if worker is not None:
             try:
-                return self._ask_worker(worker, file)
+                return self._ask_worker(worker, request)
             except _Died:
                 if self._closed:
                     raise
-        return self._ask_worker(self._start(), file)
+        return self._ask_worker(self._start(), request)
 
-    def _ask_worker(self, worker: _Worker, file: SourceFile) -> Json:
+    def _ask_worker(self, worker: _Worker, request: Json) -> Json:
         healthy = False
         try:
-            answer = worker.ask(file, self.seconds_a_file)
+            answer = worker.ask(request)
             healthy = True
         finally:
             self._give_back(worker, healthy=healthy)

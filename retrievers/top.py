@@ -7,7 +7,20 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidArgumentError
 
-__all__ = ["top_positions"]
+__all__ = ["check_scores", "top_positions"]
+
+
+def check_scores(scores: NDArray[np.float32]) -> None:
+    """Raises when a score is not a number.
+
+    Raises:
+        InvalidArgumentError: A score is NaN.
+    """
+    if np.isnan(scores).any():
+        raise InvalidArgumentError(
+            "a score is NaN: the encoder gave a query vector that is not finite, or a stored vector is damaged: "
+            "`lateral verify` tells"
+        )
 
 
 def top_positions(
@@ -26,11 +39,7 @@ def top_positions(
     Raises:
         InvalidArgumentError: A score is NaN.
     """
-    if np.isnan(scores).any():
-        raise InvalidArgumentError(
-            "a score is NaN: the encoder gave a query vector that is not finite, or a stored vector is damaged: "
-            "`lateral verify` tells"
-        )
+    check_scores(scores)
     keep = np.ones(len(scores), np.bool_) if allowed is None else allowed
     if above is not None:
         keep = keep & (scores > above)

@@ -2,7 +2,8 @@ import pikepdf
 import pytest
 from lateral.errors import CorruptDocumentError, EncryptedDocumentError, LimitExceededError
 from lateral.loaders import limits
-from lateral.loaders.pdf import MAX_METADATA_CHARS, read_pdf
+from lateral.loaders.pdf import read_pdf
+from lateral.loaders.properties import MAX_METADATA_CHARS
 from pdfs import changed, make_pdf
 
 
@@ -64,6 +65,18 @@ def test_one_page_without_a_text_layer_is_told_in_the_singular(read):
 
 def test_a_blank_page_is_no_page_without_a_text_layer(read):
     assert read(make_pdf([["text"], []])).warnings == ()
+
+
+@pytest.mark.parametrize(("width", "told"), [(7000, False), (20_000, True), (1_000_000, True)])
+def test_a_page_too_large_for_an_image_is_told_and_its_text_read(read, width, told):
+    def widen(pdf):
+        pdf.pages[1].MediaBox = [0, 0, width, 1000]
+        pdf.pages[2].MediaBox = [0, 0, width, 1000]
+
+    document = read(changed(make_pdf([["a"], ["b"], ["c"]]), widen))
+    assert [part.text for part in document.sections] == ["a", "b", "c"]
+    warning = "pages 2-3 are too large for an image (over 40 megapixels at 150 dpi): only the text of them is read"
+    assert document.warnings == ((warning,) if told else ())
 
 
 @pytest.mark.parametrize("title", ["untitled", "Untitled Document", "Microsoft Word"])

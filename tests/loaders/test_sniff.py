@@ -2,7 +2,7 @@ import codecs
 import time
 
 import pytest
-from lateral.loaders.sniff import CONTROL_SHARE, HEAD_BYTES, PDF_MARK_BYTES, sniff, unread_format
+from lateral.loaders.sniff import CONTROL_SHARE, HEAD_BYTES, PDF_MARK_BYTES, old_office, sniff, unread_format
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,15 @@ from lateral.loaders.sniff import CONTROL_SHARE, HEAD_BYTES, PDF_MARK_BYTES, sni
         ("naïve".encode("utf-16"), ".txt", "text"),
         (codecs.BOM_UTF32_LE + "naïve".encode("utf-32-le"), "", "text"),
         (b"PK\x03\x04rest", ".txt", None),
+        (b"PK\x03\x04rest", ".docx", "docx"),
+        (b"PK\x03\x04rest", ".PPTM", "pptx"),
+        (b"PK\x05\x06rest", ".xltx", "xlsx"),
+        (b"\xd0\xcf\x11\xe0", ".docx", "docx"),
+        (b"\xd0\xcf\x11\xe0", ".doc", None),
+        (b"\0\1\2\3", ".xlsx", "xlsx"),
+        (b"{\\rtf1", ".docx", None),
+        (b"<html><p>exported", ".xlsx", "html"),
+        (b"words", ".docx", "text"),
         (b"\x89PNG\r\n\x1a\n", ".md", None),
         (b"\xff\xd8\xff\xe0", "", None),
         (b"\x7fELF\x02", "", None),
@@ -62,7 +71,7 @@ def test_format(head, suffix, expected):
 @pytest.mark.parametrize(
     ("head", "suffix", "expected"),
     [
-        (b"PK\x03\x04", ".docx", "a Word document"),
+        (b"PK\x03\x04", ".odt", "an OpenDocument text"),
         (b"PK\x03\x04", ".zip", "a ZIP archive"),
         (b"ID3\x04\0", ".mp3", "an MP3 recording"),
         (b"\0\0", ".BIN", "a binary file (.bin)"),
@@ -78,6 +87,36 @@ def test_a_head_of_nothing_but_comments_takes_no_time(unit):
     begun = time.perf_counter()
     assert sniff((unit * HEAD_BYTES)[:HEAD_BYTES] + b"# Title", ".md") == "markdown"
     assert time.perf_counter() - begun < 1
+
+
+@pytest.mark.parametrize(
+    ("parts", "suffix", "expected"),
+    [
+        (["[Content_Types].xml", "word/document2.xml"], ".zip", "docx"),
+        (["xl/workbook.xml", "[Content_Types].xml"], ".docx", "xlsx"),
+        (["[Content_Types].xml", "ppt/presentation.xml", "ppt/embeddings/word/a"], "", "pptx"),
+        (["word/document.xml"], ".zip", None),
+        (["[Content_Types].xml"], "", None),
+        (["mimetype", "content.xml"], ".docx", "docx"),
+        (["[Content_Types].xml", "xl/workbook.bin"], ".xlsb", None),
+    ],
+)
+def test_an_archive_is_what_its_parts_say(parts, suffix, expected):
+    assert sniff(b"PK\x03\x04", suffix, parts=parts) == expected
+
+
+@pytest.mark.parametrize(
+    ("head", "suffix", "expected"),
+    [
+        (b"\xd0\xcf\x11\xe0", ".doc", "a Word document of before 2007: open it and save it as .docx"),
+        (b"\xd0\xcf\x11\xe0", ".XLS", "an Excel workbook of before 2007: open it and save it as .xlsx"),
+        (b"PK\x03\x04", ".xlsb", "a binary Excel workbook: open it and save it as .xlsx"),
+        (b"\xd0\xcf\x11\xe0", ".msg", None),
+        (b"words", ".doc", None),
+    ],
+)
+def test_office_files_that_nobody_reads_come_with_advice(head, suffix, expected):
+    assert old_office(head, suffix) == expected
 
 
 def test_a_pdf_mark_far_from_the_beginning_is_none():

@@ -212,7 +212,7 @@ def ask(
             for piece in chain([first], stream):
                 typer.echo(piece, nl=False)
             typer.echo()
-        answer = stream.finish()
+        answer = rag.locate(stream.finish()) if as_json else stream.finish()
     print_json(answer.as_dict()) if as_json else print_answer_sources(answer)
 
 

@@ -58,6 +58,12 @@ CHECKS = (
     ),
     Check("bm25s", _version("bm25s") + "; import Stemmer"),
     Check("pypdfium2 (PDF)", _version("pypdfium2")),
+    Check(
+        "Office files (Word, PowerPoint, Excel)",
+        "import docx, pptx, openpyxl, defusedxml; from importlib.metadata import version; "
+        "print(*(f'{name} {version(name)}' for name in ('python-docx', 'python-pptx', 'openpyxl')), sep=', ')",
+        "office",
+    ),
     Check("Chroma", _version("chromadb")),
     Check("OpenAI client", _version("openai")),
     Check("RAGatouille (ColBERT)", CURE + "cure_langchain(); " + _version("ragatouille", "RAGatouille"), "colbert"),

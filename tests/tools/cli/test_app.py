@@ -233,3 +233,12 @@ def test_no_hits_behind_a_filter_asks_whether_it_allows_anything(home):
     run(home, "add", "docs")
     assert "Does the filter allow any document?" in run(home, "search", "tea", "--where", '{"page": 99}').stdout
     assert run(home, "search", "xylophone", "--where", '{"page": 99}', "--json").returncode == 0
+
+
+def test_json_has_the_boxes_of_a_quote_on_its_page(home):
+    run(home, "add", "docs")
+    citation = as_json(home, "ask", "How many litres does the kettle hold?")["citations"][0]
+    assert (citation["source"], citation["page"]) == (str(home / "docs" / "kettle.pdf"), 1)
+    ((left, bottom, right, top),) = citation["boxes"]
+    assert 0 < left < right < 612
+    assert 0 < bottom < top < 792

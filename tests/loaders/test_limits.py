@@ -1,0 +1,11 @@
+import pytest
+from lateral.loaders.limits import MAX_PAGE_PIXELS, page_pixels
+
+
+def test_pixels_are_those_of_an_image_at_150_dpi():
+    assert page_pixels(72, 144) == pytest.approx(150 * 300)
+
+
+def test_an_a0_poster_may_be_shown_and_twice_its_size_may_not():
+    width, height = 2384, 3370  # points
+    assert page_pixels(width, height) <= MAX_PAGE_PIXELS < page_pixels(width, 2 * height)
