@@ -32,9 +32,17 @@ from .generators.generator import Generator
 from .indexing.ingest import Ingest, Progress
 from .indexing.removal import find_documents
 from .indexing.report import AddReport
-from .indexing.setup import RetrieverChoice, check_chunking, choose_retrievers, indexed, make_chunker, make_config
+from .indexing.setup import (
+    RetrieverChoice,
+    check_chunking,
+    choose_retrievers,
+    indexed,
+    make_chunker,
+    make_config,
+    move_stores,
+)
 from .indexing.sources import Source, add_documents, add_files, split_sources
-from .indexing.status import IndexStatus, VerifyReport, read_status, repair_index
+from .indexing.status import IndexStatus, VerifyReport, read_status, refresh_derived, repair_vectors
 from .stream import AnswerStream
 
 __all__ = ["DEFAULT_INDEX", "RAG", "OnProgress"]
@@ -146,9 +154,12 @@ class RAG:
         problems = self._problems()
         if not repair or not problems:
             return VerifyReport(problems, problems)
-        with self.index.write() as writer, self.index.read() as snapshot:
-            found = tuple(find_problems(snapshot))  # again, now that nobody else can change anything
-            repair_index(writer, snapshot, found, indexed(self._retrievers(writer.config())))
+        with self.index.write() as writer:
+            retrievers = indexed(self._retrievers(writer.config()))
+            with self.index.read() as snapshot:
+                found = tuple(find_problems(snapshot))  # again, now that nobody else can change anything
+                repair_vectors(writer, snapshot, found, retrievers)
+            refresh_derived(writer, found, retrievers)  # outside: it reads the vectors as they are now
         with self.index.read() as snapshot:
             return VerifyReport(found, tuple(find_problems(snapshot)))
 
@@ -289,7 +300,10 @@ class RAG:
         config = writer.config()
         if config is not None:
             check_chunking(config, self._chunk_size, self._chunk_overlap)
-            return config
+            moved = move_stores(config, retrievers)
+            if moved != config:
+                writer.set_config(moved)
+            return moved
         config = make_config(retrievers, self._chunk_size, self._chunk_overlap)
         make_chunker(retrievers, config)
         writer.set_config(config)

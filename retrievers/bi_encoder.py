@@ -1,42 +1,59 @@
-"""Exact search over one vector a chunk."""
+"""Dense search over one vector a chunk."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EncoderMismatchError
+from .chroma.store import ChromaSearch, Positions, check_store
+from .exact import ExactSearch
 from .hit import Hit, check_top_k
 from .indexed import hits_at, opened
 from .models import DEFAULT_BI_ENCODER, load_bi_encoder
 from .retriever import Encoder, VectorSpace, Where
-from .store import Index, SegmentRows, Snapshot, Writer
-from .top import top_positions
+from .store import Index, IndexConfig, RetrieverConfig, Snapshot, Writer
 
 __all__ = ["RETRIEVER", "BiEncoderRetriever", "check_space"]
+
+NAME = "bi-encoder"
+DERIVED = "chroma"
 
 
 class BiEncoderRetriever:
     """Dense search: which chunks mean what the query means.
 
-    Scores are cosine similarities, in [-1, 1]. The search is exact: every allowed chunk's vector is compared, in
-    float32, straight from the index's memory-mapped segments, on all cores. An empty query has no hits.
+    Scores are cosine similarities, in [-1, 1], computed from the index's own vectors whatever finds the candidates.
+    An empty query has no hits. A search with a filter is always exact: it compares the vectors of the allowed chunks,
+    straight from the index's memory-mapped segments.
+
+    The store says how the others are searched. What Chroma holds is derived from the index, checked before it is used,
+    and brought up to date by whoever writes; where it is missing, damaged or out of reach, search is exact.
 
     Args:
         model: A model's name or folder; see `lateral.retrievers.models`.
         encoder: An encoder of your own in place of a model.
+        store: "auto": as the index was made, and if nothing was said then, exactly up to 100,000 chunks and through
+            embedded Chroma above. "chroma": through embedded Chroma. "chroma://host:port": through a Chroma server,
+            over plain HTTP; it is sent vectors and node ids, no text. An index that was made with another store moves
+            with the next write: no vector is encoded again.
+
+    Raises:
+        InvalidArgumentError: The store is none of these.
 
     Source:
         Reimers & Gurevych 2019, Sentence-BERT, section 3.
     """
 
-    name = "bi-encoder"
+    name = NAME
 
-    def __init__(self, model: str = DEFAULT_BI_ENCODER, *, encoder: Encoder | None = None) -> None:
+    def __init__(self, model: str = DEFAULT_BI_ENCODER, *, encoder: Encoder | None = None, store: str = "auto") -> None:
         self._encoder = encoder
+        self._store = check_store(store)
+        self._chroma: ChromaSearch | None = None
         self._model = model if encoder is None else encoder.space.model
         self._index: Index | None = None
         self._checked = False
@@ -56,8 +73,8 @@ class BiEncoderRetriever:
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """The model's name."""
-        return {"model": self._model}
+        """The model's name, and the store unless it is "auto"."""
+        return {"model": self._model} if self._store == "auto" else {"model": self._model, "store": self._store}
 
     def attach(self, index: Index) -> None:
         """Tells it which index to search."""
@@ -83,31 +100,51 @@ class BiEncoderRetriever:
                 return []
             self._check_space(snapshot)
             # Segments are opened before the model is loaded, which takes seconds: a writer may replace them meanwhile.
-            segments = snapshot.cached(self.name, lambda: snapshot.vectors(self.encoder.space))
-            scores = _cosines(segments, self.encoder.encode_queries([query])[0], len(snapshot.chunk_ids()))
-            positions = top_positions(scores, top_k, allowed)
-            return hits_at(snapshot, self.name, positions.tolist(), scores[positions].tolist())
+            exact = snapshot.cached(
+                self.name, lambda: ExactSearch(snapshot.vectors(self.encoder.space), len(snapshot.chunk_ids()))
+            )
+            vector = self.encoder.encode_queries([query])[0]
+            # Through Chroma a filter would lose hits, or take longer than comparing every allowed vector does.
+            found = None if allowed is not None else self._search(snapshot, exact, vector, top_k)
+            positions, scores = exact.search(vector, top_k, allowed) if found is None else found
+            return hits_at(snapshot, self.name, positions.tolist(), scores.tolist())
 
     def refresh(self, writer: Writer) -> None:
-        """Merges vector segments where that pays; exact search needs nothing else."""
+        """Merges vector segments where that pays, and brings what Chroma holds up to date; loads no model."""
         writer.merge_segments()
+        with opened(self._index, self.name).read() as snapshot:
+            made = _made(self.name, snapshot.config())
+            if made is not None and made.space is not None:
+                self._approximate(made).refresh(writer, snapshot, made.space)
+
+    def _search(
+        self, snapshot: Snapshot, exact: ExactSearch, vector: NDArray[np.float32], top_k: int
+    ) -> Positions | None:
+        made = snapshot.cached(f"{self.name}/made", lambda: _made(self.name, snapshot.config()))
+        return self._approximate(made).search(snapshot, exact, vector, top_k)
+
+    def _approximate(self, made: RetrieverConfig | None) -> ChromaSearch:
+        """Returns what searches through Chroma: as this retriever says, else as the index was made."""
+        store = self._store
+        if store == "auto" and made is not None:
+            store = made.settings.get("store", "auto")
+        with self._lock:
+            if self._chroma is None or self._chroma.store != store:
+                self._chroma = ChromaSearch(store, DERIVED if self.name == NAME else f"{DERIVED}-{self.name}")
+            return self._chroma
 
     def _check_space(self, snapshot: Snapshot) -> None:
         if self._checked:
             return
-        config = snapshot.config()
-        for retriever in config.retrievers if config else ():
-            if retriever.name == self.name and retriever.space is not None:
-                check_space(self.encoder, retriever.space)
+        made = _made(self.name, snapshot.config())
+        if made is not None and made.space is not None:
+            check_space(self.encoder, made.space)
         self._checked = True
 
 
-def _cosines(segments: Sequence[SegmentRows], query: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """Returns the cosine of every chunk, float32, shape (count,), in the order of `chunk_ids`."""
-    scores = np.empty(count, np.float32)
-    for vectors, rows, positions in segments:
-        scores[positions] = (vectors @ query)[rows]
-    return np.clip(scores, -1, 1, out=scores)  # rounding gives 1.0000001; NaN stays NaN, and is refused
+def _made(name: str, config: IndexConfig | None) -> RetrieverConfig | None:
+    """Returns how the index was made for the retriever of this name."""
+    return next((it for it in config.retrievers if it.name == name), None) if config else None
 
 
 def check_space(encoder: Encoder, space: VectorSpace) -> None:

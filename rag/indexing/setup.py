@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from ...errors import IndexConfigError, InvalidArgumentError
@@ -12,7 +13,15 @@ from ...retrievers.registry import DEFAULT_RETRIEVERS, open_retriever
 from ...retrievers.retriever import Retriever
 from ...retrievers.store import IndexConfig, RetrieverConfig
 
-__all__ = ["RetrieverChoice", "check_chunking", "choose_retrievers", "indexed", "make_chunker", "make_config"]
+__all__ = [
+    "RetrieverChoice",
+    "check_chunking",
+    "choose_retrievers",
+    "indexed",
+    "make_chunker",
+    "make_config",
+    "move_stores",
+]
 
 RetrieverChoice: TypeAlias = str | Retriever
 
@@ -66,6 +75,13 @@ def check_chunking(config: IndexConfig, chunk_size: int | None, chunk_overlap: i
             raise IndexConfigError(
                 f"the index was made with {name}={made}, got {given}: leave it out, or make a new index"
             )
+
+
+def move_stores(config: IndexConfig, retrievers: Sequence[Retriever]) -> IndexConfig:
+    """Returns how the index is made, with the stores that these retrievers name: no vector depends on its store."""
+    named = {it.name: {"store": it.settings["store"]} for it in indexed(retrievers) if "store" in it.settings}
+    moved = (replace(it, settings={**it.settings, **named.get(it.name, {})}) for it in config.retrievers)
+    return replace(config, retrievers=tuple(moved))
 
 
 def make_config(retrievers: Sequence[Retriever], chunk_size: int | None, chunk_overlap: int | None) -> IndexConfig:

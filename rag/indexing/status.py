@@ -16,7 +16,9 @@ from ...retrievers.store.lock import writer_pid
 from ...retrievers.store.verify import Problem
 from .encoding import ENCODE_BATCH, check_spaces, encode_missing, encoders_of
 
-__all__ = ["IndexStatus", "VerifyReport", "read_status", "repair_index"]
+__all__ = ["IndexStatus", "VerifyReport", "read_status", "refresh_derived", "repair_vectors"]
+
+DERIVED = "SELECT name, generation FROM derived ORDER BY name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class IndexStatus:
         stale: Sources whose newer version could not be read, each with the reason.
         warnings: What could not be read of sources, or had to be guessed.
         retrievers: The retrievers, each with its settings.
+        derived: Names of the derived indexes that fit the documents; behind another one readers search without it.
         chunk_size: Tokens of a chunk at most.
         chunk_overlap: Tokens that neighbouring chunks share at most.
         writer: Process id of who is writing to it just now, None for nobody.
@@ -49,6 +52,7 @@ class IndexStatus:
     stale: dict[str, str]
     warnings: dict[str, tuple[str, ...]]
     retrievers: dict[str, dict[str, str]]
+    derived: tuple[str, ...]
     chunk_size: int
     chunk_overlap: int
     writer: int | None
@@ -95,6 +99,7 @@ def read_status(folder: Path, snapshot: Snapshot) -> IndexStatus:
         stale={document.source: document.stale for document in documents if document.stale is not None},
         warnings={document.source: document.warnings for document in documents if document.warnings},
         retrievers={it.name: dict(it.settings) for it in config.retrievers} if config else {},
+        derived=tuple(name for name, made in snapshot.rows(DERIVED) if made == snapshot.generation),
         chunk_size=config.chunk_size if config else 0,
         chunk_overlap=config.chunk_overlap if config else 0,
         writer=writer_pid(folder),
@@ -113,16 +118,16 @@ def _size(folder: Path) -> int:
     return total
 
 
-def repair_index(
+def repair_vectors(
     writer: Writer, snapshot: Snapshot, problems: Sequence[Problem], retrievers: Sequence[IndexedRetriever]
 ) -> None:
-    """Mends what can be mended: lost vectors are encoded again from the catalog's texts, derived indexes rebuilt.
+    """Encodes lost vectors again, from the catalog's texts.
 
     Args:
         writer: The index's writer.
         snapshot: The index before the repair.
         problems: What `find_problems` found.
-        retrievers: Whose encoders encode, and who refresh.
+        retrievers: Whose encoders encode.
 
     Raises:
         EncoderMismatchError: An encoder is not the one that the index's vectors were made with.
@@ -140,6 +145,10 @@ def repair_index(
                 _encode(writer, encoders, texts)
                 texts = {}
         _encode(writer, encoders, texts)
+
+
+def refresh_derived(writer: Writer, problems: Sequence[Problem], retrievers: Sequence[IndexedRetriever]) -> None:
+    """Rebuilds what is derived from the nodes and their vectors, where a problem calls for it."""
     if any(problem.cure in ("encode", "refresh") for problem in problems):
         for retriever in retrievers:
             retriever.refresh(writer)

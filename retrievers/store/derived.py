@@ -27,10 +27,11 @@ def build_derived(index: Path, name: str, build: Callable[[Path], None]) -> tupl
     Args:
         index: The index directory.
         name: The derived index's name: its folders stand in a folder of this name.
-        build: Fills the empty folder that it is given.
+        build: Fills the empty folder that it is given, with folders in it if it likes.
 
     Returns:
-        The new folder, relative to the index, and the SHA-256 of each of its files. Everything is on the disk.
+        The new folder, relative to the index, and the SHA-256 of each of its files by its place there. Everything is on
+        the disk.
 
     Raises:
         StorageError: The disk is full, or the folder can't be written.
@@ -39,8 +40,9 @@ def build_derived(index: Path, name: str, build: Callable[[Path], None]) -> tupl
     try:
         folder.mkdir(parents=True)
         build(folder)
-        files = {path.name: _settle(path) for path in sorted(folder.iterdir())}
-        for changed in (folder, folder.parent, index):
+        entries = sorted(folder.rglob("*"))
+        files = {path.relative_to(folder).as_posix(): _settle(path) for path in entries if path.is_file()}
+        for changed in (*(path for path in entries if path.is_dir()), folder, folder.parent, index):
             fsync_folder(changed)
     except BaseException as err:
         shutil.rmtree(folder, ignore_errors=True)
@@ -63,7 +65,7 @@ def is_intact(folder: Path, files: str) -> bool:
 
     Args:
         folder: The folder of a derived index.
-        files: The SHA-256 of each file by its name, as JSON.
+        files: The SHA-256 of each file by its place in the folder, as JSON.
     """
     try:
         return all(hash_file(folder / name) == sha256 for name, sha256 in json.loads(files).items())
@@ -86,7 +88,7 @@ def remove_unnamed(folder: Path, keep: set[str]) -> list[str]:
     unnamed = [entry for entry in folder.iterdir() if OUR_NAME.fullmatch(entry.name) and entry.name not in keep]
     for entry in unnamed:
         if entry.is_dir():
-            shutil.rmtree(entry)
+            shutil.rmtree(entry, ignore_errors=True)  # a killed writer's child may live for a moment: next time then
         else:
             entry.unlink()
     return sorted(entry.name for entry in unnamed)

@@ -101,6 +101,12 @@ class Snapshot:
 
         return self.cached("chunk_ids", build)
 
+    @decodes
+    def chunk_hashes(self) -> NDArray[np.uint64]:
+        """Returns the hash of each chunk's text, which names its vector: shape (chunks, 2), as `chunk_ids`."""
+        rows = self._connection.execute("SELECT text_hash FROM nodes WHERE kind = 'chunk' ORDER BY id").fetchall()
+        return np.frombuffer(b"".join(row[0] for row in rows), np.uint64).reshape(-1, 2)
+
     def allowed(self, where: Where | None) -> NDArray[np.bool_] | None:
         """Returns which chunks the filter lets through, in the order of `chunk_ids`; None without a filter.
 
@@ -215,13 +221,21 @@ class Snapshot:
             ).fetchall()
         return [(row[0], Segment(*row[1:])) for row in rows]
 
-    @decodes
     def derived(self, name: str) -> Path | None:
         """Returns the folder of a derived index, None when it is missing, damaged or of another generation."""
+        published = self.published(name)
+        return None if published is None else open_derived(*published)
+
+    @decodes
+    def published(self, name: str) -> tuple[Path, str] | None:
+        """Returns a derived index's folder and its files' hashes, not checked yet: `open_derived` does.
+
+        None when it is missing or of another generation.
+        """
         row = self._connection.execute(
             "SELECT folder, files FROM derived WHERE name = ? AND generation = ?", (name, self.generation)
         ).fetchone()
-        return None if row is None else open_derived(self.folder / row[0], row[1])
+        return None if row is None else (self.folder / row[0], row[1])
 
     def seal(self) -> Seal:
         """Returns what the seal says of the catalog file, after reading all of it."""

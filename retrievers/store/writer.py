@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sqlite3
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,8 +51,9 @@ class Writer:
         return None if empty else read_config(self._connection)
 
     def set_config(self, config: IndexConfig) -> None:
-        """Remembers how the index is made, in place of what was remembered before."""
+        """Remembers how the index is made, in place of what was remembered before; what is derived may not fit it."""
         with self._transaction():
+            self._connection.execute("DELETE FROM meta WHERE key = 'refreshed'")
             self._connection.execute("DELETE FROM retrievers")
             self._put_meta("chunking", {"chunk_size": config.chunk_size, "chunk_overlap": config.chunk_overlap})
             for position, retriever in enumerate(config.retrievers):
@@ -132,6 +135,32 @@ class Writer:
                 (name, self._generation(), folder, dump_json(files)),
             )
 
+    def published(self, name: str) -> Path | None:
+        """Returns the intact folder of a derived index, of whichever generation it is; None when there is none."""
+        row = self._connection.execute("SELECT folder, files FROM derived WHERE name = ?", (name,)).fetchone()
+        return None if row is None else derived.open_derived(self._folder / row[0], row[1])
+
+    def keep(self, name: str) -> None:
+        """Says that the derived index serves the current generation as it is."""
+        with self._transaction():
+            self._connection.execute("UPDATE derived SET generation = ? WHERE name = ?", (self._generation(), name))
+
+    def unpublish(self, name: str) -> None:
+        """Takes a derived index out of use, if there is one."""
+        with self._transaction():
+            rows = self._connection.execute("DELETE FROM derived WHERE name = ? RETURNING folder", (name,)).fetchall()
+            self._retire(folder for (folder,) in rows)
+
+    def identity(self) -> str:
+        """Returns what names this index among all others, 32 hexadecimal digits; given to it when first asked for."""
+        row = self._connection.execute("SELECT value FROM meta WHERE key = 'identity'").fetchone()
+        if row is not None:
+            return str(json.loads(row[0]))
+        identity = uuid.uuid4().hex
+        with self._transaction():
+            self._put_meta("identity", identity)
+        return identity
+
     def needs_refresh(self) -> bool:
         """Returns whether nodes have changed since the last `mark_refreshed`."""
         row = self._connection.execute("SELECT value FROM meta WHERE key = 'refreshed'").fetchone()
@@ -173,7 +202,8 @@ class Writer:
         recent = time.time() - GRACE_SECONDS
         with self._transaction():
             self._connection.execute("DELETE FROM retired WHERE at < ?", (recent,))
-        keep = {VECTORS: {row[0] for row in self._connection.execute("SELECT file FROM segments")}}
+        keep: dict[str, set[str]] = {entry.name: set() for entry in self._folder.iterdir() if entry.is_dir()}
+        keep[VECTORS] = {row[0] for row in self._connection.execute("SELECT file FROM segments")}
         named = "SELECT folder FROM derived UNION SELECT path FROM retired"
         for (path,) in self._connection.execute(named).fetchall():
             folder, _, name = path.rpartition("/")

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 from builders import make_document, put
@@ -6,6 +8,7 @@ from hypothesis import strategies as st
 from lateral.errors import EncoderMismatchError, InvalidArgumentError
 from lateral.loaders.indexed_text import indexed_text
 from lateral.retrievers.bi_encoder import BiEncoderRetriever
+from lateral.retrievers.chroma import ChromaSearch
 from lateral.retrievers.hash_embedder import HashEmbedder
 from lateral.retrievers.store import Index, IndexConfig, RetrieverConfig
 from lateral.retrievers.top import top_positions
@@ -13,15 +16,27 @@ from lateral.retrievers.top import top_positions
 EMBEDDER = HashEmbedder(16)
 
 
-@pytest.fixture
-def index(tmp_path):
-    index = Index(tmp_path / "index")
+@pytest.fixture(scope="module", params=["auto", "chroma"])
+def made(tmp_path_factory, request):
+    """An index, searched exactly or through Chroma."""
+    index = Index(tmp_path_factory.mktemp("made") / "index")
     with index.write() as writer:
         for number in range(30):  # 30 commits: 30 segments
             put(writer, [make_document(f"doc-{number}", f"text {number} about topic {number % 7}", topic=number % 7)])
-        config = RetrieverConfig("bi-encoder", {"model": EMBEDDER.space.model}, EMBEDDER.space)
-        writer.set_config(IndexConfig((config,), 32, 4))
+        settings = {"model": EMBEDDER.space.model, "store": request.param}
+        writer.set_config(IndexConfig((RetrieverConfig("bi-encoder", settings, EMBEDDER.space),), 32, 4))
+        if request.param == "chroma":
+            with index.read() as snapshot:
+                ChromaSearch("chroma").refresh(writer, snapshot, EMBEDDER.space)
+            assert writer.published("chroma") is not None
     return index
+
+
+@pytest.fixture
+def index(tmp_path, made):
+    """A copy that a test may change."""
+    shutil.copytree(made.folder, tmp_path / "index")
+    return Index(tmp_path / "index")
 
 
 def attached(index, encoder=EMBEDDER):

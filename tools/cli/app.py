@@ -25,6 +25,7 @@ from .flags import (
     OverlapFlag,
     RetrieversFlag,
     SizeFlag,
+    StoreFlag,
     StrictFlag,
     TopKFlag,
     WhereFlag,
@@ -49,8 +50,8 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 EPILOG = (
     "Exit codes: 0 all well, 1 some documents failed, 2 usage, 3 the index, 4 the chat model. Settings (index, "
-    "retrievers, model, language, chunk_size, chunk_overlap, top_k, generator, base_url, api_key_env, strict) can "
-    "stand in lateral.toml, or in the environment as LATERAL_INDEX and so on."
+    "retrievers, model, store, language, chunk_size, chunk_overlap, top_k, generator, base_url, api_key_env, strict) "
+    "can stand in lateral.toml, or in the environment as LATERAL_INDEX and so on."
 )
 
 app = typer.Typer(
@@ -120,6 +121,7 @@ def add(
     index: IndexFlag = None,
     retrievers: RetrieversFlag = None,
     model: ModelFlag = None,
+    store: StoreFlag = None,
     language: LanguageFlag = None,
     chunk_size: SizeFlag = None,
     chunk_overlap: OverlapFlag = None,
@@ -130,6 +132,7 @@ def add(
         "index": index,
         "retrievers": _split(retrievers),
         "model": model,
+        "store": store,
         "language": language,
         "chunk_size": chunk_size,
         "chunk_overlap": chunk_overlap,

@@ -10,13 +10,13 @@ from ...rag.generators.generator import Generator
 from ...rag.pipeline import RAG
 from ...retrievers.registry import DEFAULT_RETRIEVERS, open_retriever
 from ...retrievers.retriever import Retriever
-from ...retrievers.store import Index
+from ...retrievers.store import Index, IndexConfig
 from .settings import Settings
 
 __all__ = ["MAKING", "build_generator", "build_rag"]
 
-MAKING = ("retrievers", "model", "language", "chunk_size", "chunk_overlap")  # the settings that make an index
-SET_BY = {"model": "bi-encoder", "language": "bm25"}
+MAKING = ("retrievers", "model", "store", "language", "chunk_size", "chunk_overlap")  # the settings that make an index
+SET_BY = {"model": "bi-encoder", "store": "bi-encoder", "language": "bm25"}
 
 
 def build_rag(settings: Settings, flags: Mapping[str, Any], *, generator: Generator | None = None) -> RAG:
@@ -34,10 +34,11 @@ def build_rag(settings: Settings, flags: Mapping[str, Any], *, generator: Genera
         InvalidArgumentError: A flag sets a retriever that is not among those chosen.
     """
     given = {name: flags.get(name) for name in MAKING}
-    making = given if _is_made(settings) else {name: getattr(settings, name) for name in MAKING}
+    made = _made(settings)
+    making = {name: getattr(settings, name) for name in MAKING} if made is None else given
     return RAG(
         settings.index,
-        retrievers=_retrievers(making, given),
+        retrievers=_retrievers(making, given, made),
         generator=generator,
         strict=settings.strict,
         chunk_size=making["chunk_size"],
@@ -60,21 +61,28 @@ def build_generator(settings: Settings) -> Generator | None:
     return OpenAIGenerator(settings.generator, base_url=settings.base_url, api_key_env=settings.api_key_env)
 
 
-def _is_made(settings: Settings) -> bool:
+def _made(settings: Settings) -> IndexConfig | None:
+    """Returns how the index was made, None where there is none."""
     try:
         with Index(settings.index).read() as snapshot:
-            return snapshot.config() is not None
+            return snapshot.config()
     except IndexNotFoundError:
-        return False
+        return None
 
 
-def _retrievers(making: Mapping[str, Any], given: Mapping[str, Any]) -> list[str | Retriever] | None:
+def _retrievers(
+    making: Mapping[str, Any], given: Mapping[str, Any], made: IndexConfig | None
+) -> list[str | Retriever] | None:
     """Returns the retrievers to open, None to leave them to the catalog or the defaults."""
-    names = making["retrievers"] or list(DEFAULT_RETRIEVERS)
+    remembered = {it.name: it.settings for it in made.retrievers} if made else {}
+    names = making["retrievers"] or list(remembered or DEFAULT_RETRIEVERS)
     for key, name in SET_BY.items():
         if given[key] is not None and name not in names:
             raise InvalidArgumentError(f"--{key} sets the {name} retriever, which is not among {', '.join(names)}")
     if all(making[key] is None for key in ("retrievers", *SET_BY)):
         return None
-    wanted = {name: {key: making[key]} for key, name in SET_BY.items() if making[key] is not None}
+    wanted: dict[str, dict[str, str]] = {}
+    for key, name in SET_BY.items():
+        if making[key] is not None:
+            wanted.setdefault(name, dict(remembered.get(name, {})))[key] = making[key]
     return [open_retriever(name, wanted[name]) if name in wanted else name for name in names]

@@ -18,6 +18,7 @@ __all__ = [
     "OverlapFlag",
     "RetrieversFlag",
     "SizeFlag",
+    "StoreFlag",
     "StrictFlag",
     "TopKFlag",
     "WhereFlag",
@@ -35,6 +36,14 @@ RetrieversFlag = Annotated[
 ModelFlag = Annotated[
     str | None,
     typer.Option(help="Bi-encoder of a new index, a name or a folder (default: all-MiniLM-L6-v2).", show_default=False),
+]
+StoreFlag = Annotated[
+    str | None,
+    typer.Option(
+        help="How the bi-encoder searches: auto, chroma or chroma://host:port (default: as the index does; a new one "
+        "auto: exactly up to 100,000 chunks, through embedded Chroma above).",
+        show_default=False,
+    ),
 ]
 LanguageFlag = Annotated[
     str | None,

@@ -27,6 +27,7 @@ def print_status(status: IndexStatus, *, as_json: bool) -> None:
         table.add_row("being written", f"by process {status.writer}")
     for name, settings in status.retrievers.items():
         table.add_row("retriever", f"{name} ({', '.join(f'{key} {value}' for key, value in settings.items())})")
+    table.add_row("derived", ", ".join(status.derived) or "nothing yet")
     stdout().print(table)
     for source in status.sources[:LISTED]:
         stdout().print(f"  {escape(show_source(source))}")

@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     index: Path = Path(".lateral")
     retrievers: Annotated[list[str] | None, NoDecode] = None
     model: str | None = None
+    store: str | None = None
     language: str | None = None
     chunk_size: int | None = None
     chunk_overlap: int | None = None

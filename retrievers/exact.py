@@ -1,0 +1,120 @@
+"""Exact search over the vectors of one generation, and the scores that every dense search ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .store import SegmentRows
+from .top import check_scores, top_positions
+
+__all__ = ["ExactSearch"]
+
+BLOCK_ROWS = 4_096  # vectors brought to float64 at once: 12 MB at 384 dimensions
+GATHER_SHARE = 8  # below an eighth of the chunks, copying the allowed vectors costs less than multiplying all of them
+
+
+class ExactSearch:
+    """Every vector compared with the query.
+
+    The last word on a score is a product in float64, rounded to float32: it does not depend on which segment a vector
+    stands in, nor on how its candidates were found, and equal vectors get equal scores.
+
+    Args:
+        segments: The vectors of every chunk; see `Snapshot.vectors`.
+        count: How many chunks there are.
+    """
+
+    def __init__(self, segments: Sequence[SegmentRows], count: int) -> None:
+        self._segments = segments
+        self._count = count
+        self._place = np.empty((2, count), np.int64)  # of each chunk: its segment and its row there
+        for number, (_, rows, positions) in enumerate(segments):
+            self._place[0, positions] = number
+            self._place[1, positions] = rows
+        self._order, self._keys = _equal_rows(self._place)
+
+    def search(
+        self, query: NDArray[np.float32], top_k: int, allowed: NDArray[np.bool_] | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Returns the positions of the best chunks and their cosines: score descending, ties by position ascending.
+
+        Args:
+            query: float32, shape (dim,), L2-normalised.
+            top_k: How many at most.
+            allowed: bool, shape (count,): which chunks may be returned. None for all.
+
+        Raises:
+            InvalidArgumentError: A score is NaN.
+        """
+        if allowed is not None and np.count_nonzero(allowed) * GATHER_SHARE <= self._count:
+            return self.best(np.flatnonzero(allowed), query, top_k)
+        rough = np.empty(self._count, np.float32)
+        for vectors, rows, positions in self._segments:
+            rough[positions] = (vectors @ query)[rows]
+        found = top_positions(rough, top_k, allowed)
+        if not len(found):
+            return self.best(found, query, top_k)
+        # The product in float32 may have put the last ones in the wrong order: look at all that come near.
+        near = rough >= rough[found[-1]] - 2 * _rounding(len(query))
+        return self.best(np.flatnonzero(near if allowed is None else near & allowed), query, top_k)
+
+    def best(
+        self, positions: NDArray[np.int64], query: NDArray[np.float32], top_k: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Returns the best of these chunks, given by ascending position; see `search`."""
+        scores = self.scores(positions, query)
+        check_scores(scores)
+        order = np.argsort(-scores, kind="stable")[:top_k]
+        return positions[order], scores[order]
+
+    def scores(self, positions: NDArray[np.int64], query: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Returns the cosines of these chunks, float32, shape (len(positions),), in [-1, 1]; NaN stays NaN."""
+        exact, wide = np.empty(len(positions), np.float32), query.astype(np.float64)
+        for start in range(0, len(positions), BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            # Row by row: a matrix product may add up a row's terms in another order when it stands elsewhere.
+            exact[block] = np.einsum("ij,j->i", self.rows(positions[block]).astype(np.float64), wide)
+        return np.clip(exact, -1, 1, out=exact)  # rounding gives 1.0000001
+
+    def rows(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Returns a copy of the vectors of these chunks, float32, shape (len(positions), dim)."""
+        copy = np.empty((len(positions), self._segments[0][0].shape[1]), np.float32)
+        numbers, rows = self._place[:, positions]
+        for number in np.unique(numbers):
+            here = numbers == number
+            copy[here] = self._segments[number][0][rows[here]]
+        return copy
+
+    def with_equals(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Returns these positions and those of every chunk that shares a vector with one of them, ascending."""
+        if self._order is None:
+            return np.unique(positions)
+        wanted = np.unique(_key(self._place[:, positions]))
+        first, last = (np.searchsorted(self._keys, wanted, side) for side in ("left", "right"))
+        return np.sort(np.concatenate([self._order[a:b] for a, b in zip(first, last, strict=True)] or [positions]))
+
+
+def _equal_rows(place: NDArray[np.int64]) -> tuple[NDArray[np.int64] | None, NDArray[np.int64]]:
+    """Returns the chunks in the order of their vectors' places and those places; None where no two share one."""
+    keys = _key(place)
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    return (order if (ordered[1:] == ordered[:-1]).any() else None), ordered
+
+
+def _key(place: NDArray[np.int64]) -> NDArray[np.int64]:
+    key: NDArray[np.int64] = (place[0] << 40) | place[1]  # no segment has 2 ** 40 rows
+    return key
+
+
+def _rounding(dim: int) -> float:
+    """Returns how far a product of two unit vectors in float32 may be off.
+
+    Source:
+        Higham 2002, Accuracy and Stability of Numerical Algorithms, section 3.1: n u / (1 - n u), for |x| |y| <= 1.
+    """
+    bound = dim * float(np.finfo(np.float32).eps) / 2
+    return bound / (1 - bound)

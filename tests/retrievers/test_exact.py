@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lateral.errors import InvalidArgumentError
+from lateral.retrievers.exact import ExactSearch
+
+
+def unit(rows):
+    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def segmented(vectors, cuts, seed=0):
+    """The vectors spread over segments in a random order, with rows between that are in nobody's use."""
+    order = np.random.default_rng(seed).permutation(len(vectors))
+    segments = []
+    for part in np.split(order, cuts):
+        if len(part):
+            held = np.full((2 * len(part), vectors.shape[1]), 9, np.float32)
+            held[1::2] = vectors[part]
+            segments.append((held, np.arange(1, 2 * len(part), 2), part))
+    return ExactSearch(segments, len(vectors))
+
+
+RANDOM = np.random.default_rng(3)
+VECTORS, QUERY = unit(RANDOM.standard_normal((500, 24))), unit(RANDOM.standard_normal(24))
+
+
+def brute_force(allowed, top_k):
+    scores = (VECTORS.astype(np.float64) @ QUERY.astype(np.float64)).astype(np.float32)
+    return sorted(np.flatnonzero(allowed).tolist(), key=lambda at: (-scores[at], at))[:top_k], scores
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.5, 1.0])
+@pytest.mark.parametrize("top_k", [1, 10, 499, 1_000])
+def test_it_agrees_with_products_in_float64(share, top_k):
+    allowed = np.random.default_rng(1).random(500) < share
+    positions, scores = segmented(VECTORS, [100, 101, 400]).search(QUERY, top_k, allowed)
+    expected, cosines = brute_force(allowed, top_k)
+    assert positions.tolist() == expected
+    np.testing.assert_allclose(scores, cosines[expected], rtol=1e-6)
+
+
+@given(st.lists(st.integers(0, 500), max_size=4).map(sorted), st.integers(0, 99), st.integers(1, 40))
+def test_where_a_vector_stands_changes_neither_scores_nor_order(cuts, seed, top_k):
+    expected, found = segmented(VECTORS, []), segmented(VECTORS, cuts, seed)
+    for left, right in zip(expected.search(QUERY, top_k), found.search(QUERY, top_k), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def test_ties_are_by_position_and_a_shared_vector_has_one_score():
+    vectors = unit(np.repeat(np.eye(4, 8) + 0.1, 3, axis=0))
+    shared = ExactSearch([(vectors[::3], np.repeat(np.arange(4), 3), np.arange(12))], 12)
+    positions, scores = shared.search(vectors[4], 5)
+    assert positions[:3].tolist() == [3, 4, 5]
+    assert len(set(scores[:3].tolist())) == 1
+    assert shared.with_equals(np.array([4, 9])).tolist() == [3, 4, 5, 9, 10, 11]
+
+
+def test_a_score_is_never_above_one_and_nan_is_refused():
+    assert max(segmented(VECTORS, [50]).search(VECTORS[7], 500)[1]) <= 1
+    with pytest.raises(InvalidArgumentError, match="NaN"):
+        segmented(VECTORS, []).search(np.full(24, np.nan, np.float32), 3)
+    with pytest.raises(InvalidArgumentError, match="NaN"):
+        segmented(VECTORS, []).search(np.full(24, np.nan, np.float32), 3, np.arange(500) < 5)
