@@ -19,7 +19,7 @@ from ..loaders.files import walk
 from ..rerankers import Reranker
 from ..retrievers.hit import Hit, check_top_k
 from ..retrievers.hybrid import HybridRetriever
-from ..retrievers.retriever import Encoder, Retriever, Where
+from ..retrievers.retriever import Encoder, Retriever, TokenEncoder, Where
 from ..retrievers.store import Index, IndexConfig, StoredDocument, Writer
 from ..retrievers.store.lock import writer_pid
 from ..retrievers.store.verify import Problem, find_problems
@@ -347,8 +347,9 @@ class RAG:
             return self._retrievers(snapshot.config())
 
     def _encoder(self) -> Encoder | None:
-        """Returns the first encoder of text, which also judges how near an answer is to its passage."""
-        return next((it.encoder for it in indexed(self.retrievers) if it.encoder is not None), None)
+        """Returns the first encoder of one vector a text, which also judges how near an answer is to its passage."""
+        encoders = (it.encoder for it in indexed(self.retrievers))
+        return next((it for it in encoders if it is not None and not isinstance(it, TokenEncoder)), None)
 
     def _count_tokens(self) -> CountTokens:
         encoder = self._encoder()

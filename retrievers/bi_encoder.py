@@ -14,8 +14,9 @@ from .exact import ExactSearch
 from .hit import Hit, check_top_k
 from .indexed import hits_at, opened
 from .models import DEFAULT_BI_ENCODER, load_bi_encoder
-from .retriever import Encoder, VectorSpace, Where
+from .retriever import Encoder, TokenEncoder, VectorSpace, Where
 from .store import Index, IndexConfig, RetrieverConfig, Snapshot, Writer
+from .store.formats import check_format
 
 __all__ = ["RETRIEVER", "BiEncoderRetriever", "check_space"]
 
@@ -40,9 +41,11 @@ class BiEncoderRetriever:
             embedded Chroma above. "chroma": through embedded Chroma. "chroma://host:port": through a Chroma server,
             over plain HTTP; it is sent vectors and node ids, no text. An index that was made with another store moves
             with the next write: no vector is encoded again.
+        vectors: How a new index stores them: "float32", "float16", "int8" or "binary"; None: as the index was made,
+            float32 for a new one. `lateral status` shows what that saves and loses.
 
     Raises:
-        InvalidArgumentError: The store is none of these.
+        InvalidArgumentError: The store or the format is none of these.
 
     Source:
         Reimers & Gurevych 2019, Sentence-BERT, section 3.
@@ -50,9 +53,17 @@ class BiEncoderRetriever:
 
     name = NAME
 
-    def __init__(self, model: str = DEFAULT_BI_ENCODER, *, encoder: Encoder | None = None, store: str = "auto") -> None:
+    def __init__(
+        self,
+        model: str = DEFAULT_BI_ENCODER,
+        *,
+        encoder: Encoder | None = None,
+        store: str = "auto",
+        vectors: str | None = None,
+    ) -> None:
         self._encoder = encoder
         self._store = check_store(store)
+        self.format = None if vectors is None else check_format(vectors)
         self._chroma: ChromaSearch | None = None
         self._model = model if encoder is None else encoder.space.model
         self._index: Index | None = None
@@ -73,8 +84,10 @@ class BiEncoderRetriever:
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """The model's name, and the store unless it is "auto"."""
-        return {"model": self._model} if self._store == "auto" else {"model": self._model, "store": self._store}
+        """The model's name; the store unless it is "auto"; the vectors' format if one was asked for."""
+        store = {} if self._store == "auto" else {"store": self._store}
+        form = {} if self.format is None else {"vectors": self.format}
+        return {"model": self._model, **store, **form}
 
     def attach(self, index: Index) -> None:
         """Tells it which index to search."""
@@ -101,9 +114,9 @@ class BiEncoderRetriever:
             self._check_space(snapshot)
             # Segments are opened before the model is loaded, which takes seconds: a writer may replace them meanwhile.
             exact = snapshot.cached(
-                self.name, lambda: ExactSearch(snapshot.vectors(self.encoder.space), len(snapshot.chunk_ids()))
+                self.name, lambda: ExactSearch(snapshot.vectors(self._space(snapshot)), len(snapshot.chunk_ids()))
             )
-            vector = self.encoder.encode_queries([query])[0]
+            vector = np.asarray(self.encoder.encode_queries([query])[0], np.float32)
             # Through Chroma a filter would lose hits, or take longer than comparing every allowed vector does.
             found = None if allowed is not None else self._search(snapshot, exact, vector, top_k)
             positions, scores = exact.search(vector, top_k, allowed) if found is None else found
@@ -133,6 +146,10 @@ class BiEncoderRetriever:
                 self._chroma = ChromaSearch(store, DERIVED if self.name == NAME else f"{DERIVED}-{self.name}")
             return self._chroma
 
+    def _space(self, snapshot: Snapshot) -> VectorSpace:
+        made = _made(self.name, snapshot.config())
+        return self.encoder.space if made is None or made.space is None else made.space
+
     def _check_space(self, snapshot: Snapshot) -> None:
         if self._checked:
             return
@@ -147,7 +164,7 @@ def _made(name: str, config: IndexConfig | None) -> RetrieverConfig | None:
     return next((it for it in config.retrievers if it.name == name), None) if config else None
 
 
-def check_space(encoder: Encoder, space: VectorSpace) -> None:
+def check_space(encoder: Encoder | TokenEncoder, space: VectorSpace) -> None:
     """Raises unless the encoder's vectors can be compared with the index's.
 
     Raises:

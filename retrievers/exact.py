@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from .products import Products
 from .store import SegmentRows
 from .top import check_scores, top_positions
 
@@ -31,9 +32,10 @@ class ExactSearch:
         self._segments = segments
         self._count = count
         self._place = np.empty((2, count), np.int64)  # of each chunk: its segment and its row there
-        for number, (_, rows, positions) in enumerate(segments):
-            self._place[0, positions] = number
-            self._place[1, positions] = rows
+        for number, segment in enumerate(segments):
+            self._place[0, segment.positions] = number
+            self._place[1, segment.positions] = segment.rows
+        self._products = [Products(segment.vectors) for segment in segments]
         self._order, self._keys = _equal_rows(self._place)
 
     def search(
@@ -49,16 +51,19 @@ class ExactSearch:
         Raises:
             InvalidArgumentError: A score is NaN.
         """
+        check_scores(query)
         if allowed is not None and np.count_nonzero(allowed) * GATHER_SHARE <= self._count:
             return self.best(np.flatnonzero(allowed), query, top_k)
-        rough = np.empty(self._count, np.float32)
-        for vectors, rows, positions in self._segments:
-            rough[positions] = (vectors @ query)[rows]
+        rough, error = np.empty(self._count, np.float32), _rounding(len(query))
+        for segment, products in zip(self._segments, self._products, strict=True):
+            values, missed = products.with_query(query)
+            rough[segment.positions] = values[segment.rows]
+            error = max(error, missed)
         found = top_positions(rough, top_k, allowed)
         if not len(found):
             return self.best(found, query, top_k)
-        # The product in float32 may have put the last ones in the wrong order: look at all that come near.
-        near = rough >= rough[found[-1]] - 2 * _rounding(len(query))
+        # The rough products may have put the last ones in the wrong order: look at all that come near.
+        near = rough >= rough[found[-1]] - 2 * error
         return self.best(np.flatnonzero(near if allowed is None else near & allowed), query, top_k)
 
     def best(
@@ -81,11 +86,11 @@ class ExactSearch:
 
     def rows(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """Returns a copy of the vectors of these chunks, float32, shape (len(positions), dim)."""
-        copy = np.empty((len(positions), self._segments[0][0].shape[1]), np.float32)
+        copy = np.empty((len(positions), self._segments[0].vectors.dim), np.float32)
         numbers, rows = self._place[:, positions]
         for number in np.unique(numbers):
             here = numbers == number
-            copy[here] = self._segments[number][0][rows[here]]
+            copy[here] = self._segments[number].vectors.decode(rows[here])
         return copy
 
     def with_equals(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:

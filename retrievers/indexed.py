@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol, TypeGuard
 
 from ..errors import IndexConfigError
 from .hit import Hit, ranked
-from .retriever import Encoder, Where
+from .retriever import Encoder, TokenEncoder, VectorSpace, Where
 from .store import Index, Snapshot, Writer
 
-__all__ = ["IndexedRetriever", "hits_at", "is_indexed", "opened"]
+__all__ = ["IndexedRetriever", "hits_at", "is_indexed", "opened", "storage_space"]
 
 
 class IndexedRetriever(Protocol):
@@ -31,7 +32,7 @@ class IndexedRetriever(Protocol):
         ...
 
     @property
-    def encoder(self) -> Encoder | None:
+    def encoder(self) -> Encoder | TokenEncoder | None:
         """The encoder of its nodes, None when it has no vectors."""
         ...
 
@@ -51,6 +52,17 @@ class IndexedRetriever(Protocol):
 def is_indexed(retriever: object) -> TypeGuard[IndexedRetriever]:
     """Returns whether a retriever keeps something in the index, as its class says: asking looks for no model."""
     return all(hasattr(type(retriever), name) for name in ("attach", "refresh", "settings", "encoder", "name"))
+
+
+def storage_space(retriever: IndexedRetriever) -> VectorSpace | None:
+    """Returns the space of a retriever's vectors in the format that it stores them in, None without vectors.
+
+    The format is the retriever's attribute `format`, if it has one that says something; else float32. See
+    `lateral.retrievers.store.formats`.
+    """
+    if retriever.encoder is None:
+        return None
+    return replace(retriever.encoder.space, format=getattr(retriever, "format", None) or "float32")
 
 
 def opened(index: Index | None, name: str) -> Index:

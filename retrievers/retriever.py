@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
     from .hit import Hit
 
-__all__ = ["Encoder", "Retriever", "VectorSpace", "Where"]
+__all__ = ["Encoder", "Retriever", "Side", "TokenEncoder", "VectorSpace", "Where"]
 
 Where: TypeAlias = Mapping[str, Any]
+Side: TypeAlias = Literal["query", "document"]
 
 
 @runtime_checkable
@@ -34,11 +35,14 @@ class VectorSpace:
         fingerprint: Hash over weights, pooling, normalisation, projection, prompts, maximum length and dimension.
         dim: Length of a vector.
         model: The model's name as the user gave it; recorded, not compared.
+        format: How an index stores the vectors, one of `lateral.retrievers.store.formats.FORMATS`; an encoder's own
+            are "float32".
     """
 
     fingerprint: str
     dim: int
     model: str
+    format: str = "float32"
 
 
 @runtime_checkable
@@ -65,4 +69,40 @@ class Encoder(Protocol):
 
     def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns query vectors, float32, shape (len(texts), dim), rows L2-normalised."""
+        ...
+
+
+@runtime_checkable
+class TokenEncoder(Protocol):
+    """A late-interaction encoder: a matrix of L2-normalised token vectors a text, both sides in one space."""
+
+    @property
+    def space(self) -> VectorSpace:
+        """The space that its vectors live in; `dim` is the length of one token's vector."""
+        ...
+
+    @property
+    def max_tokens(self) -> int:
+        """How many tokens of a document it reads, markers and special tokens not counted; the rest is cut."""
+        ...
+
+    @property
+    def special_tokens(self) -> frozenset[str]:
+        """What `tokens` calls the rows that stand for no part of a text: markers, [CLS], [SEP], [MASK] and the like."""
+        ...
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Returns each document's number of tokens, markers and special tokens not counted, nothing cut."""
+        ...
+
+    def encode_documents(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        """Returns a matrix a document, float32, shape (its rows, dim), rows L2-normalised, nothing padded."""
+        ...
+
+    def encode_queries(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        """Returns a matrix a query, float32, shape (its rows, dim), rows L2-normalised."""
+        ...
+
+    def tokens(self, text: str, side: Side) -> list[str]:
+        """Returns what each row of the text's matrix stands for, in the model's spelling, such as "##ing"."""
         ...

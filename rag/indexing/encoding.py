@@ -6,21 +6,38 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InvalidArgumentError
 from ...retrievers.bi_encoder import check_space
-from ...retrievers.indexed import IndexedRetriever
-from ...retrievers.retriever import Encoder
+from ...retrievers.indexed import IndexedRetriever, storage_space
+from ...retrievers.retriever import Encoder, TokenEncoder, VectorSpace
 from ...retrievers.store import NewVectors, Writer
 
-__all__ = ["ENCODE_BATCH", "EncodingThread", "check_spaces", "encode_missing", "encode_texts", "encoders_of"]
+__all__ = [
+    "ENCODE_BATCH",
+    "EncodingThread",
+    "SpaceEncoder",
+    "check_spaces",
+    "encode_missing",
+    "encode_texts",
+    "encoders_of",
+]
 
 logger = logging.getLogger(__name__)
 
 ENCODE_BATCH = 128  # texts an encoder is handed at once, to sort by length; on a CPU a second until it can be stopped
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceEncoder:
+    """An encoder, and the space and format that the index keeps its vectors in."""
+
+    encoder: Encoder | TokenEncoder
+    space: VectorSpace
 
 
 class EncodingThread:
@@ -36,7 +53,7 @@ class EncodingThread:
         """How many texts have been encoded so far."""
         return self._encoded
 
-    def submit(self, encoder: Encoder, texts: Mapping[bytes, str]) -> Future[NewVectors]:
+    def submit(self, encoder: SpaceEncoder, texts: Mapping[bytes, str]) -> Future[NewVectors]:
         """Returns what will be the texts' vectors; see `encode_texts` for what it raises.
 
         Args:
@@ -57,7 +74,7 @@ class EncodingThread:
 
 
 def encode_texts(
-    encoder: Encoder, texts: Mapping[bytes, str], on_encoded: Callable[[int], None] | None = None
+    encoder: SpaceEncoder, texts: Mapping[bytes, str], on_encoded: Callable[[int], None] | None = None
 ) -> NewVectors:
     """Returns the texts' vectors.
 
@@ -71,24 +88,27 @@ def encode_texts(
     """
     values = list(texts.values())
     parts = [np.empty((0, encoder.space.dim), np.float32)]
+    counts: list[int] = []
     for start in range(0, len(values), ENCODE_BATCH):
         batch = values[start : start + ENCODE_BATCH]
-        parts.append(_checked(encoder, encoder.encode_documents(batch), len(batch)))
+        matrices = _matrices(encoder, batch)
+        counts += [len(matrix) for matrix in matrices]
+        parts += matrices
         if on_encoded is not None:
             on_encoded(len(batch))
-    cut = [count > encoder.max_tokens for count in encoder.count_tokens(values)] if values else []
+    cut = [count > encoder.encoder.max_tokens for count in encoder.encoder.count_tokens(values)] if values else []
     if any(cut):
         logger.warning(
             "%d passages are longer than the %d tokens that %s reads: it does not see the rest of them "
             "(an index with a smaller chunk_size cuts nothing)",
             sum(cut),
-            encoder.max_tokens,
+            encoder.encoder.max_tokens,
             encoder.space.model,
         )
-    return NewVectors(encoder.space, list(texts), np.concatenate(parts), cut)
+    return NewVectors(encoder.space, list(texts), np.concatenate(parts), cut, counts)
 
 
-def encode_missing(writer: Writer, encoder: Encoder, texts: Mapping[bytes, str]) -> NewVectors:
+def encode_missing(writer: Writer, encoder: SpaceEncoder, texts: Mapping[bytes, str]) -> NewVectors:
     """Returns the vectors of those texts that the index holds none of in the encoder's space.
 
     Args:
@@ -103,10 +123,15 @@ def encode_missing(writer: Writer, encoder: Encoder, texts: Mapping[bytes, str])
     return encode_texts(encoder, {text_hash: text for text_hash, text in texts.items() if text_hash not in known})
 
 
-def encoders_of(retrievers: Sequence[IndexedRetriever]) -> list[Encoder]:
-    """Returns the encoders of the retrievers, one for each vector space."""
-    encoders = [retriever.encoder for retriever in retrievers if retriever.encoder is not None]
-    return list({encoder.space.fingerprint: encoder for encoder in encoders}.values())
+def encoders_of(writer: Writer, retrievers: Sequence[IndexedRetriever]) -> list[SpaceEncoder]:
+    """Returns the encoders of the retrievers, one for each space and format that the index keeps vectors in."""
+    remembered = _remembered(writer)
+    found: dict[tuple[str, str], SpaceEncoder] = {}
+    for retriever in retrievers:
+        space = remembered.get(retriever.name) or storage_space(retriever)
+        if retriever.encoder is not None and space is not None:
+            found.setdefault((space.fingerprint, space.format), SpaceEncoder(retriever.encoder, space))
+    return list(found.values())
 
 
 def check_spaces(writer: Writer, retrievers: Sequence[IndexedRetriever]) -> None:
@@ -115,19 +140,41 @@ def check_spaces(writer: Writer, retrievers: Sequence[IndexedRetriever]) -> None
     Raises:
         EncoderMismatchError: An encoder is not the one that the index's vectors were made with.
     """
-    config = writer.config()
-    remembered = {it.name: it.space for it in config.retrievers} if config else {}
+    remembered = _remembered(writer)
     for retriever in retrievers:
         space = remembered.get(retriever.name)
         if retriever.encoder is not None and space is not None:
             check_space(retriever.encoder, space)
 
 
-def _checked(encoder: Encoder, rows: object, count: int) -> NDArray[np.float32]:
-    matrix = np.asarray(rows, np.float32)
-    if matrix.shape != (count, encoder.space.dim) or not np.isfinite(matrix).all():
-        raise InvalidArgumentError(
-            f"the encoder {encoder.space.model!r} must give finite vectors of shape {(count, encoder.space.dim)}, "
-            f"got {matrix.shape}, finite: {bool(np.isfinite(matrix).all())}"
-        )
-    return matrix
+def _remembered(writer: Writer) -> dict[str, VectorSpace | None]:
+    config = writer.config()
+    return {it.name: it.space for it in config.retrievers} if config else {}
+
+
+def _matrices(encoder: SpaceEncoder, texts: list[str]) -> list[NDArray[np.float32]]:
+    """Returns each text's vectors, float32, shape (its vectors, dim).
+
+    Raises:
+        InvalidArgumentError: They are not what the encoder says they are.
+    """
+    dim = encoder.space.dim
+    if isinstance(encoder.encoder, TokenEncoder):
+        matrices = [np.asarray(matrix, np.float32) for matrix in encoder.encoder.encode_documents(texts)]
+    else:
+        rows = np.asarray(encoder.encoder.encode_documents(texts), np.float32)
+        if rows.shape != (len(texts), dim):
+            raise _misshapen(encoder, f"one of shape {rows.shape} for {len(texts)} texts")
+        matrices = list(rows[:, None])
+    if len(matrices) != len(texts):
+        raise _misshapen(encoder, f"{len(matrices)} for {len(texts)} texts")
+    for matrix in matrices:
+        if matrix.ndim != 2 or matrix.shape[1] != dim or not np.isfinite(matrix).all():
+            raise _misshapen(encoder, f"one of shape {matrix.shape}, finite: {bool(np.isfinite(matrix).all())}")
+    return matrices
+
+
+def _misshapen(encoder: SpaceEncoder, what: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"the encoder {encoder.space.model!r} must give finite matrices of {encoder.space.dim} columns, got {what}"
+    )

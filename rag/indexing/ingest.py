@@ -12,9 +12,8 @@ from ...loaders.files import SkippedFile
 from ...loaders.indexed_text import indexed_text
 from ...loaders.node import LoadFailure, Node, document_id
 from ...retrievers.indexed import IndexedRetriever
-from ...retrievers.retriever import Encoder
 from ...retrievers.store import NewVectors, StoredDocument, Writer, hash_text
-from .encoding import EncodingThread, check_spaces, encode_missing, encoders_of
+from .encoding import EncodingThread, SpaceEncoder, check_spaces, encode_missing, encoders_of
 from .report import AddReport
 
 __all__ = ["Ingest", "Progress"]
@@ -47,7 +46,7 @@ class _Batch:
 
     documents: list[tuple[StoredDocument, list[Node]]]
     texts: dict[bytes, str]
-    vectors: list[tuple[Encoder, Future[NewVectors]]]
+    vectors: list[tuple[SpaceEncoder, Future[NewVectors]]]
 
     @property
     def nodes(self) -> int:
@@ -186,7 +185,7 @@ class Ingest:
         texts = {hash_text(text): text for text in map(indexed_text, chunks)}
         ahead = self._pending.texts.keys() if self._pending is not None else ()
         vectors = []
-        for encoder in encoders_of(self._retrievers):
+        for encoder in encoders_of(self._writer, self._retrievers):
             known = self._writer.known_vectors(encoder.space, list(texts)) | set(ahead)
             missing = {text_hash: text for text_hash, text in texts.items() if text_hash not in known}
             vectors.append((encoder, self._encoding.submit(encoder, missing)))
@@ -215,7 +214,7 @@ class Ingest:
         self._keep_up(pending.nodes)
 
     def _complete(
-        self, encoder: Encoder, future: Future[NewVectors], texts: dict[bytes, str]
+        self, encoder: SpaceEncoder, future: Future[NewVectors], texts: dict[bytes, str]
     ) -> tuple[NewVectors, NewVectors]:
         """Returns the batch's vectors, and those that the index had when they were counted on and dropped since."""
         encoded = future.result()

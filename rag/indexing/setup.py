@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from ...errors import IndexConfigError, InvalidArgumentError
 from ...loaders.chunking import DEFAULT_CHUNK_OVERLAP, DEFAULT_CHUNK_SIZE, Chunker, default_count_tokens
-from ...retrievers.indexed import IndexedRetriever, is_indexed
+from ...retrievers.indexed import IndexedRetriever, is_indexed, storage_space
 from ...retrievers.registry import DEFAULT_RETRIEVERS, open_retriever
 from ...retrievers.retriever import Retriever
 from ...retrievers.store import IndexConfig, RetrieverConfig
@@ -95,10 +95,7 @@ def make_config(retrievers: Sequence[Retriever], chunk_size: int | None, chunk_o
     size = chunk_size if chunk_size is not None else min(whole, MAX_CHUNK_SIZE)
     overlap = chunk_overlap if chunk_overlap is not None else min(DEFAULT_CHUNK_OVERLAP, size // 2)
     return IndexConfig(
-        retrievers=tuple(
-            RetrieverConfig(it.name, it.settings, None if it.encoder is None else it.encoder.space)
-            for it in indexed(retrievers)
-        ),
+        retrievers=tuple(RetrieverConfig(it.name, it.settings, storage_space(it)) for it in indexed(retrievers)),
         chunk_size=size,
         chunk_overlap=overlap,
     )
@@ -139,7 +136,13 @@ def _check_names(chosen: Sequence[RetrieverChoice], config: IndexConfig) -> None
 
 def _check_settings(retriever: IndexedRetriever, remembered: RetrieverConfig) -> None:
     """Compares settings; a retriever with vectors is compared by their space, when its encoder is first used."""
-    if retriever.encoder is None and dict(retriever.settings) != dict(remembered.settings):
+    wanted = getattr(retriever, "format", None)
+    if wanted is not None and remembered.space is not None and wanted != remembered.space.format:
+        raise IndexConfigError(
+            f"the index stores the vectors of {retriever.name} as {remembered.space.format}, and not as {wanted}: "
+            "leave it out, or make a new index"
+        )
+    if remembered.space is None and dict(retriever.settings) != dict(remembered.settings):
         raise IndexConfigError(
             f"the index was made with {retriever.name} set to {dict(remembered.settings)}, and not "
             f"{dict(retriever.settings)}: use that, or make a new index"

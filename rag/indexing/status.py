@@ -10,15 +10,35 @@ from pathlib import Path
 
 from ...loaders.indexed_text import indexed_text
 from ...retrievers.indexed import IndexedRetriever
-from ...retrievers.retriever import Encoder
 from ...retrievers.store import Snapshot, Writer, hash_text
 from ...retrievers.store.lock import writer_pid
 from ...retrievers.store.verify import Problem
-from .encoding import ENCODE_BATCH, check_spaces, encode_missing, encoders_of
+from .encoding import ENCODE_BATCH, SpaceEncoder, check_spaces, encode_missing, encoders_of
 
-__all__ = ["IndexStatus", "VerifyReport", "read_status", "refresh_derived", "repair_vectors"]
+__all__ = ["IndexStatus", "VectorUse", "VerifyReport", "read_status", "refresh_derived", "repair_vectors"]
 
+VECTOR_USE = (
+    "SELECT r.name, p.format, sum(s.rows), sum(s.bytes), sum(s.loss * s.rows) / max(sum(s.rows), 1) FROM retrievers r "
+    "JOIN spaces p ON p.id = r.space_id JOIN segments s ON s.space_id = p.id GROUP BY r.name ORDER BY r.position"
+)
 DERIVED = "SELECT name, generation FROM derived ORDER BY name"
+
+
+@dataclass(frozen=True, slots=True)
+class VectorUse:
+    """How an index keeps a retriever's vectors.
+
+    Args:
+        format: How they are stored; see `lateral.retrievers.store.formats`.
+        vectors: How many there are.
+        bytes: Of their files.
+        loss: 1 minus the mean cosine between the vectors as they came and as they are stored, measured at storing.
+    """
+
+    format: str
+    vectors: int
+    bytes: int
+    loss: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +55,7 @@ class IndexStatus:
         stale: Sources whose newer version could not be read, each with the reason.
         warnings: What could not be read of sources, or had to be guessed.
         retrievers: The retrievers, each with its settings.
+        vectors: How each retriever's vectors are kept, by its name.
         derived: Names of the derived indexes that fit the documents; behind another one readers search without it.
         chunk_size: Tokens of a chunk at most.
         chunk_overlap: Tokens that neighbouring chunks share at most.
@@ -52,6 +73,7 @@ class IndexStatus:
     stale: dict[str, str]
     warnings: dict[str, tuple[str, ...]]
     retrievers: dict[str, dict[str, str]]
+    vectors: dict[str, VectorUse]
     derived: tuple[str, ...]
     chunk_size: int
     chunk_overlap: int
@@ -99,6 +121,7 @@ def read_status(folder: Path, snapshot: Snapshot) -> IndexStatus:
         stale={document.source: document.stale for document in documents if document.stale is not None},
         warnings={document.source: document.warnings for document in documents if document.warnings},
         retrievers={it.name: dict(it.settings) for it in config.retrievers} if config else {},
+        vectors={name: VectorUse(*use) for name, *use in snapshot.rows(VECTOR_USE)},
         derived=tuple(name for name, made in snapshot.rows(DERIVED) if made == snapshot.generation),
         chunk_size=config.chunk_size if config else 0,
         chunk_overlap=config.chunk_overlap if config else 0,
@@ -137,7 +160,7 @@ def repair_vectors(
         if problem.segment_id is not None:
             writer.forget_segment(problem.segment_id)
     if any(problem.cure == "encode" for problem in problems):
-        encoders = encoders_of(retrievers)
+        encoders = encoders_of(writer, retrievers)
         texts: dict[bytes, str] = {}
         for node in snapshot.chunks():
             texts[hash_text(indexed_text(node))] = indexed_text(node)
@@ -155,7 +178,7 @@ def refresh_derived(writer: Writer, problems: Sequence[Problem], retrievers: Seq
         writer.mark_refreshed()
 
 
-def _encode(writer: Writer, encoders: Sequence[Encoder], texts: dict[bytes, str]) -> None:
+def _encode(writer: Writer, encoders: Sequence[SpaceEncoder], texts: dict[bytes, str]) -> None:
     for encoder in encoders:
         new = encode_missing(writer, encoder, texts)
         if len(new.text_hashes):

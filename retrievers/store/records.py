@@ -76,16 +76,18 @@ class NewVectors:
     """Vectors that the index does not hold yet.
 
     Args:
-        space: Where they live.
+        space: Where they live, and how they are stored.
         text_hashes: `hash_text` of each encoded text, distinct.
-        matrix: float32, shape (len(text_hashes), dim).
+        matrix: float32, shape (vectors, dim): one text's vectors behind the other's.
         cut: For each text, whether the encoder did not read it to its end.
+        counts: How many vectors each text has; None for one each.
     """
 
     space: VectorSpace
     text_hashes: Sequence[bytes]
     matrix: NDArray[np.float32]
     cut: Sequence[bool]
+    counts: Sequence[int] | None = None
 
 
 def hash_text(text: str) -> bytes:

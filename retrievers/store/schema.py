@@ -49,7 +49,8 @@ BUSY_TIMEOUT_MS = 5_000  # how long a connection waits while another one recover
 TABLES = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     """CREATE TABLE spaces (
-        id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL UNIQUE, dim INTEGER NOT NULL)""",
+        id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL, dim INTEGER NOT NULL, format TEXT NOT NULL,
+        UNIQUE (fingerprint, format))""",
     """CREATE TABLE retrievers (
         name TEXT PRIMARY KEY, position INTEGER NOT NULL, settings TEXT NOT NULL,
         space_id INTEGER REFERENCES spaces(id)) WITHOUT ROWID""",
@@ -66,11 +67,12 @@ TABLES = (
     "CREATE INDEX nodes_by_text ON nodes (text_hash) WHERE text_hash IS NOT NULL",
     """CREATE TABLE segments (
         id INTEGER PRIMARY KEY AUTOINCREMENT, space_id INTEGER NOT NULL REFERENCES spaces(id),
-        file TEXT NOT NULL UNIQUE, rows INTEGER NOT NULL, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL)""",
+        file TEXT NOT NULL UNIQUE, rows INTEGER NOT NULL, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL,
+        loss REAL NOT NULL)""",
     """CREATE TABLE vectors (
         space_id INTEGER NOT NULL REFERENCES spaces(id), text_hash BLOB NOT NULL,
-        segment_id INTEGER NOT NULL REFERENCES segments(id), row INTEGER NOT NULL, cut INTEGER NOT NULL,
-        PRIMARY KEY (space_id, text_hash)) WITHOUT ROWID""",
+        segment_id INTEGER NOT NULL REFERENCES segments(id), row INTEGER NOT NULL, count INTEGER NOT NULL,
+        cut INTEGER NOT NULL, PRIMARY KEY (space_id, text_hash)) WITHOUT ROWID""",
     "CREATE INDEX vectors_by_segment ON vectors (segment_id)",
     "CREATE TABLE retired (path TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID",
     """CREATE TABLE derived (

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from ...loaders.node import Node, document_id, node_id
 from ..filters import to_sql
 from ..retriever import VectorSpace, Where
 from .derived import open_derived
+from .formats import StoredVectors, check_format
 from .records import IndexConfig, RetrieverConfig, StoredDocument, dump_json, hash_text
 from .schema import CATALOG, decodes
 from .seal import Seal, check_seal
@@ -31,8 +32,22 @@ NODE_COLUMNS = "n.id, n.document_id, d.source, n.page, n.kind, n.text, n.start_c
 FROM_NODES = "FROM nodes n JOIN documents d ON d.id = n.document_id"
 CACHED_NODES = 20_000  # about 40 MB of chunks: answering again does not read them again
 
+
 # A segment's vectors, the rows of it that are in use, and the position of each among the chunks in id order.
-SegmentRows = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]
+class SegmentRows(NamedTuple):
+    """The vectors of some chunks, all in one segment.
+
+    Args:
+        vectors: The segment's.
+        rows: int64, shape (chunks,): the first vector of each chunk.
+        counts: int64, shape (chunks,): how many it has.
+        positions: int64, shape (chunks,): the chunk's place in `Snapshot.chunk_ids`.
+    """
+
+    vectors: StoredVectors
+    rows: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    positions: NDArray[np.int64]
 
 
 class GenerationCache:
@@ -189,13 +204,14 @@ class Snapshot:
         """
         rows = np.array(
             self._connection.execute(
-                "SELECT coalesce(v.segment_id, -1), coalesce(v.row, -1) FROM nodes n LEFT JOIN vectors v "
-                "ON v.text_hash = n.text_hash AND v.space_id = (SELECT id FROM spaces WHERE fingerprint = ?) "
+                "SELECT coalesce(v.segment_id, -1), coalesce(v.row, -1), coalesce(v.count, 0) FROM nodes n "
+                "LEFT JOIN vectors v ON v.text_hash = n.text_hash "
+                "AND v.space_id = (SELECT id FROM spaces WHERE fingerprint = ? AND format = ?) "
                 "WHERE n.kind = 'chunk' ORDER BY n.id",
-                (space.fingerprint,),
+                (space.fingerprint, space.format),
             ).fetchall(),
             dtype=np.int64,
-        ).reshape(-1, 2)
+        ).reshape(-1, 3)
         if (missing := int((rows[:, 0] < 0).sum())) > 0:
             raise IndexCorruptError(
                 f"{missing} of {len(rows)} chunks at '{self.folder}' have no vector: run `lateral verify --repair`"
@@ -205,14 +221,16 @@ class Snapshot:
         result: list[SegmentRows] = []
         for segment_id, segment in self.segments(np.unique(rows[:, 0]).tolist()):
             positions = np.flatnonzero(rows[:, 0] == segment_id)
-            if rows[positions, 1].max() >= segment.rows:
+            first, counts = rows[positions, 1], rows[positions, 2]
+            if (first + counts).max() > segment.rows or min(first.min(), counts.min()) < 0:
                 raise IndexCorruptError(f"'{self.folder}' names rows that '{segment.file}' lacks: run `lateral verify`")
-            result.append((open_segment(self.folder, segment, space.dim), rows[positions, 1], positions))
+            vectors = open_segment(self.folder, segment, space.dim, check_format(space.format))
+            result.append(SegmentRows(vectors, first, counts, positions))
         return result
 
     def segments(self, ids: Iterable[int] | None = None) -> list[tuple[int, Segment]]:
         """Returns the segments of these ids, all without ids, each with its id."""
-        query = "SELECT id, file, rows, bytes, sha256 FROM segments"
+        query = "SELECT id, file, rows, bytes, sha256, loss FROM segments"
         if ids is None:
             rows = self._connection.execute(query).fetchall()
         else:
@@ -271,20 +289,23 @@ def read_config(connection: sqlite3.Connection) -> IndexConfig | None:
     if row is None:
         return None
     retrievers = connection.execute(
-        "SELECT r.name, r.settings, s.fingerprint, s.dim FROM retrievers r LEFT JOIN spaces s ON s.id = r.space_id "
-        "ORDER BY r.position"
+        "SELECT r.name, r.settings, s.fingerprint, s.dim, s.format FROM retrievers r "
+        "LEFT JOIN spaces s ON s.id = r.space_id ORDER BY r.position"
     ).fetchall()
     chunking = json.loads(row[0])
     return IndexConfig(
-        retrievers=tuple(_retriever_config(*row) for row in retrievers),
+        retrievers=tuple(_retriever_config(name, settings, *space) for name, settings, *space in retrievers),
         chunk_size=chunking["chunk_size"],
         chunk_overlap=chunking["chunk_overlap"],
     )
 
 
-def _retriever_config(name: str, settings: str, fingerprint: str | None, dim: int | None) -> RetrieverConfig:
+def _retriever_config(
+    name: str, settings: str, fingerprint: str | None, dim: int, vector_format: str
+) -> RetrieverConfig:
     values = json.loads(settings)
-    space = None if fingerprint is None or dim is None else VectorSpace(fingerprint, dim, values.get("model", ""))
+    model = values.get("model", "")
+    space = None if fingerprint is None else VectorSpace(fingerprint, dim, model, check_format(vector_format))
     return RetrieverConfig(name, values, space)
 
 

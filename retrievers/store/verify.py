@@ -109,7 +109,7 @@ def _missing_vectors(snapshot: Snapshot) -> Iterator[Problem]:
     query = (
         "SELECT r.name, count(*) FROM retrievers r JOIN nodes n ON n.kind = 'chunk' LEFT JOIN vectors v "
         "ON v.space_id = r.space_id AND v.text_hash = n.text_hash LEFT JOIN segments s ON s.id = v.segment_id "
-        "WHERE r.space_id IS NOT NULL AND (v.row IS NULL OR v.row < 0 OR v.row >= s.rows) "
+        "WHERE r.space_id IS NOT NULL AND (v.row IS NULL OR min(v.row, v.count) < 0 OR v.row + v.count > s.rows) "
         "GROUP BY r.name"
     )
     for name, count in snapshot.rows(query):

@@ -9,19 +9,22 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import StoreError
 from ...loaders.indexed_text import indexed_text
 from ...loaders.node import Node
 from ..retriever import VectorSpace
 from . import derived
+from .formats import StoredVectors, VectorFormat, check_format, take
 from .records import IndexConfig, NewVectors, StoredDocument, dump_json, hash_text
 from .schema import VECTORS
 from .seal import break_seal, note_generation
-from .segments import Segment, hash_file, open_segment, write_segment
+from .segments import Segment, hash_file, open_segment, write_packed, write_segment
 from .snapshot import read_config
 
 __all__ = ["Writer"]
@@ -29,9 +32,10 @@ __all__ = ["Writer"]
 logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 60  # a reader opens what it has looked up within milliseconds; a clock set back only delays
-SMALL_SEGMENT_ROWS = 32_768  # 50 MB at 384 dimensions: below it a segment is worth merging
+SMALL_SEGMENT_BYTES = 50_000_000  # 32,000 vectors of 384 dimensions: below it a segment is worth merging
 MAX_SMALL_SEGMENTS = 8  # each segment costs a search one more matrix product, about 10 us
 LOOKUP_BATCH = 500  # bound parameters a query; SQLite's oldest limit is 999
+NO_ROWS = np.empty(0, np.int64)
 MAX_DEAD_SHARE = 0.3  # of a segment's rows: above it the segment is rewritten without them
 
 
@@ -69,10 +73,11 @@ class Writer:
         for start in range(0, len(text_hashes), LOOKUP_BATCH):
             batch = text_hashes[start : start + LOOKUP_BATCH]
             query = (
-                "SELECT text_hash FROM vectors WHERE space_id = (SELECT id FROM spaces WHERE fingerprint = ?) "
+                "SELECT text_hash FROM vectors WHERE space_id = "
+                "(SELECT id FROM spaces WHERE fingerprint = ? AND format = ?) "
                 f"AND text_hash IN ({','.join('?' * len(batch))})"
             )
-            known.update(row[0] for row in self._connection.execute(query, (space.fingerprint, *batch)))
+            known.update(row[0] for row in self._connection.execute(query, (space.fingerprint, space.format, *batch)))
         return known
 
     def commit(
@@ -84,7 +89,7 @@ class Writer:
             documents: Each with its nodes in reading order.
             vectors: Of every chunk's text that the index holds no vector of yet, a list for each space.
         """
-        written = [(new, write_segment(self._folder, new.matrix)) for new in vectors if len(new.text_hashes)]
+        written = [(new, self._write(new)) for new in vectors if len(new.text_hashes)]
         with self._transaction(new_generation=True):
             for new, segment in written:
                 self._insert_vectors(new, segment)
@@ -178,10 +183,10 @@ class Writer:
         so that a reader which has just looked them up finds them.
         """
         merged = 0
-        for space_id, dim in self._connection.execute("SELECT id, dim FROM spaces").fetchall():
+        for space_id, dim, form in self._connection.execute("SELECT id, dim, format FROM spaces").fetchall():
             chosen = [item for item in self._worth_merging(space_id) if self._is_intact(item[1])]
             for batch in _batches(chosen):
-                self._merge(space_id, dim, batch)
+                self._merge(space_id, dim, check_format(form), batch)
             merged += len(chosen)
         return merged
 
@@ -219,9 +224,12 @@ class Writer:
 
     def add_vectors(self, new: NewVectors) -> None:
         """Puts in vectors of texts that stand in the index without one."""
-        segment = write_segment(self._folder, new.matrix)
+        segment = self._write(new)
         with self._transaction(new_generation=True):
             self._insert_vectors(new, segment)
+
+    def _write(self, new: NewVectors) -> Segment:
+        return write_segment(self._folder, new.matrix, check_format(new.space.format, new.space.dim))
 
     @contextmanager
     def _transaction(self, *, new_generation: bool = False) -> Iterator[None]:
@@ -249,9 +257,12 @@ class Writer:
 
     def _space_id(self, space: VectorSpace) -> int:
         self._connection.execute(
-            "INSERT OR IGNORE INTO spaces (fingerprint, dim) VALUES (?, ?)", (space.fingerprint, space.dim)
+            "INSERT OR IGNORE INTO spaces (fingerprint, dim, format) VALUES (?, ?, ?)",
+            (space.fingerprint, space.dim, space.format),
         )
-        row = self._connection.execute("SELECT id FROM spaces WHERE fingerprint = ?", (space.fingerprint,)).fetchone()
+        row = self._connection.execute(
+            "SELECT id FROM spaces WHERE fingerprint = ? AND format = ?", (space.fingerprint, space.format)
+        ).fetchone()
         return int(row[0])
 
     def _put_document(self, document: StoredDocument) -> None:
@@ -288,16 +299,18 @@ class Writer:
     def _insert_vectors(self, new: NewVectors, segment: Segment) -> None:
         space_id = self._space_id(new.space)
         segment_id = self._insert_segment(space_id, segment)
+        counts = [1] * len(new.text_hashes) if new.counts is None else new.counts
+        starts = list(accumulate(counts, initial=0))[:-1]
         rows = [
-            (space_id, text_hash, segment_id, row, int(cut))
-            for row, (text_hash, cut) in enumerate(zip(new.text_hashes, new.cut, strict=True))
+            (space_id, text_hash, segment_id, row, count, int(cut))
+            for text_hash, row, count, cut in zip(new.text_hashes, starts, counts, new.cut, strict=True)
         ]
-        self._connection.executemany("INSERT INTO vectors VALUES (?, ?, ?, ?, ?)", rows)
+        self._connection.executemany("INSERT INTO vectors VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def _insert_segment(self, space_id: int, segment: Segment) -> int:
         row = self._connection.execute(
-            "INSERT INTO segments (space_id, file, rows, bytes, sha256) VALUES (?, ?, ?, ?, ?)",
-            (space_id, segment.file, segment.rows, segment.bytes, segment.sha256),
+            "INSERT INTO segments (space_id, file, rows, bytes, sha256, loss) VALUES (?, ?, ?, ?, ?, ?)",
+            (space_id, segment.file, segment.rows, segment.bytes, segment.sha256, segment.loss),
         )
         return int(row.lastrowid or 0)
 
@@ -328,27 +341,32 @@ class Writer:
 
     def _worth_merging(self, space_id: int) -> list[tuple[int, Segment]]:
         rows = self._connection.execute(
-            "SELECT s.id, s.file, s.rows, s.bytes, s.sha256, "
-            "(SELECT count(*) FROM vectors v WHERE v.segment_id = s.id) "
+            "SELECT s.id, s.file, s.rows, s.bytes, s.sha256, s.loss, "
+            "(SELECT coalesce(sum(v.count), 0) FROM vectors v WHERE v.segment_id = s.id) "
             "FROM segments s WHERE s.space_id = ? ORDER BY s.id",
             (space_id,),
         ).fetchall()
-        holed = {row[0] for row in rows if row[5] < row[2] * (1 - MAX_DEAD_SHARE)}
-        small = {row[0] for row in rows if row[5] < SMALL_SEGMENT_ROWS}
+        holed = {row[0] for row in rows if row[6] < row[2] * (1 - MAX_DEAD_SHARE)}
+        small = {row[0] for row in rows if row[6] * row[3] < SMALL_SEGMENT_BYTES * row[2]}
         chosen = holed | (small if len(small) > MAX_SMALL_SEGMENTS else set())
-        return [(row[0], Segment(*row[1:5])) for row in rows if row[0] in chosen]
+        return [(row[0], Segment(*row[1:6])) for row in rows if row[0] in chosen]
 
-    def _merge(self, space_id: int, dim: int, batch: Sequence[tuple[int, Segment]]) -> None:
-        parts, moves = [np.empty((0, dim), np.float32)], []
-        offset = 0
+    def _merge(self, space_id: int, dim: int, form: VectorFormat, batch: Sequence[tuple[int, Segment]]) -> None:
+        parts: list[tuple[StoredVectors, NDArray[np.int64]]] = []
+        moves = []
+        rows, lost = 0, 0.0
         for segment_id, segment in batch:
             live = self._connection.execute(
-                "SELECT row, text_hash FROM vectors WHERE segment_id = ? ORDER BY row", (segment_id,)
+                "SELECT row, count, text_hash FROM vectors WHERE segment_id = ? ORDER BY row", (segment_id,)
             ).fetchall()
-            parts.append(open_segment(self._folder, segment, dim)[[row for row, _ in live]])
-            moves += [(offset + place, space_id, text_hash) for place, (_, text_hash) in enumerate(live)]
-            offset += len(live)
-        merged = write_segment(self._folder, np.concatenate(parts)) if offset else None
+            before = rows
+            for _, count, text_hash in live:
+                moves.append((rows, space_id, text_hash))
+                rows += count
+            taken = [np.arange(row, row + count) for row, count, _ in live]
+            parts.append((open_segment(self._folder, segment, dim, form), np.concatenate([NO_ROWS, *taken])))
+            lost += segment.loss * (rows - before)
+        merged = write_packed(self._folder, take(parts, dim, form), rows, lost / rows) if rows else None
         with self._transaction():
             merged_id = None if merged is None else self._insert_segment(space_id, merged)
             self._connection.executemany(
@@ -361,12 +379,12 @@ class Writer:
 def _batches(chosen: Sequence[tuple[int, Segment]]) -> Iterator[list[tuple[int, Segment]]]:
     """Cuts the segments into runs that merge to about one full segment, so that memory stays bounded."""
     batch: list[tuple[int, Segment]] = []
-    rows = 0
+    size = 0
     for item in chosen:
-        if batch and rows + item[1].rows > 2 * SMALL_SEGMENT_ROWS:
+        if batch and size + item[1].bytes > 2 * SMALL_SEGMENT_BYTES:
             yield batch
-            batch, rows = [], 0
+            batch, size = [], 0
         batch.append(item)
-        rows += item[1].rows
+        size += item[1].bytes
     if batch:
         yield batch

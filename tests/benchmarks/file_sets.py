@@ -17,7 +17,7 @@ SETS = 10
 BOOK_PAGES = 352
 LINES_A_PAGE = 44
 WORDS_A_LINE = 12
-PARAGRAPHS_A_PAGE = 5
+PARAGRAPHS_A_PAGE = 4
 MARGIN = 40
 PDFS = 8
 # As many words as a book has: a text of nothing but new ones would measure the retrievers' tables of words.

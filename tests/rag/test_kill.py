@@ -82,8 +82,8 @@ def check(index, acknowledged):
 
 def check_vectors(snapshot):
     matrix = np.full((len(snapshot.chunk_ids()), 16), np.nan, np.float32)
-    for vectors, rows, positions in snapshot.vectors(EMBEDDER.space):
-        matrix[positions] = vectors[rows]
+    for vectors, rows, _, positions in snapshot.vectors(EMBEDDER.space):
+        matrix[positions] = vectors.decode(rows)
     expected = EMBEDDER.encode_documents([indexed_text(node) for node in snapshot.chunks()])
     np.testing.assert_array_equal(matrix, expected)
 

@@ -28,6 +28,7 @@ from .flags import (
     StoreFlag,
     StrictFlag,
     TopKFlag,
+    VectorsFlag,
     WhereFlag,
 )
 
@@ -50,8 +51,8 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 EPILOG = (
     "Exit codes: 0 all well, 1 some documents failed, 2 usage, 3 the index, 4 the chat model. Settings (index, "
-    "retrievers, model, store, language, chunk_size, chunk_overlap, top_k, generator, base_url, api_key_env, strict) "
-    "can stand in lateral.toml, or in the environment as LATERAL_INDEX and so on."
+    "retrievers, model, store, vectors, language, chunk_size, chunk_overlap, top_k, generator, base_url, api_key_env, "
+    "strict) can stand in lateral.toml, or in the environment as LATERAL_INDEX and so on."
 )
 
 app = typer.Typer(
@@ -122,6 +123,7 @@ def add(
     retrievers: RetrieversFlag = None,
     model: ModelFlag = None,
     store: StoreFlag = None,
+    vectors: VectorsFlag = None,
     language: LanguageFlag = None,
     chunk_size: SizeFlag = None,
     chunk_overlap: OverlapFlag = None,
@@ -133,6 +135,7 @@ def add(
         "retrievers": _split(retrievers),
         "model": model,
         "store": store,
+        "vectors": vectors,
         "language": language,
         "chunk_size": chunk_size,
         "chunk_overlap": chunk_overlap,

@@ -15,8 +15,9 @@ from .settings import Settings
 
 __all__ = ["MAKING", "build_generator", "build_rag"]
 
-MAKING = ("retrievers", "model", "store", "language", "chunk_size", "chunk_overlap")  # the settings that make an index
-SET_BY = {"model": "bi-encoder", "store": "bi-encoder", "language": "bm25"}
+# The settings that make an index, and the retriever that some of them set.
+MAKING = ("retrievers", "model", "store", "vectors", "language", "chunk_size", "chunk_overlap")
+SET_BY = {"model": "bi-encoder", "store": "bi-encoder", "vectors": "bi-encoder", "language": "bm25"}
 
 
 def build_rag(settings: Settings, flags: Mapping[str, Any], *, generator: Generator | None = None) -> RAG:

@@ -21,6 +21,7 @@ __all__ = [
     "StoreFlag",
     "StrictFlag",
     "TopKFlag",
+    "VectorsFlag",
     "WhereFlag",
 ]
 
@@ -36,6 +37,13 @@ RetrieversFlag = Annotated[
 ModelFlag = Annotated[
     str | None,
     typer.Option(help="Bi-encoder of a new index, a name or a folder (default: all-MiniLM-L6-v2).", show_default=False),
+]
+VectorsFlag = Annotated[
+    str | None,
+    typer.Option(
+        help="How a new index stores its vectors: float32, float16, int8 or binary (default: float32).",
+        show_default=False,
+    ),
 ]
 StoreFlag = Annotated[
     str | None,

@@ -27,6 +27,9 @@ def print_status(status: IndexStatus, *, as_json: bool) -> None:
         table.add_row("being written", f"by process {status.writer}")
     for name, settings in status.retrievers.items():
         table.add_row("retriever", f"{name} ({', '.join(f'{key} {value}' for key, value in settings.items())})")
+    for name, use in status.vectors.items():
+        size, loss = f"{use.bytes / 1e6:,.1f} MB", f", {use.loss:.2%} lost" if use.loss else ""
+        table.add_row("vectors", f"{name}: {use.vectors:,} as {use.format}, {size}{loss}")
     table.add_row("derived", ", ".join(status.derived) or "nothing yet")
     stdout().print(table)
     for source in status.sources[:LISTED]:

@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     retrievers: Annotated[list[str] | None, NoDecode] = None
     model: str | None = None
     store: str | None = None
+    vectors: str | None = None
     language: str | None = None
     chunk_size: int | None = None
     chunk_overlap: int | None = None

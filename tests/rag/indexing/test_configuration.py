@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from builders import CountingEmbedder
+from builders import FACTS, CountingEmbedder
 from lateral import RAG, BiEncoderRetriever
 from lateral.errors import (
     EncoderMismatchError,
@@ -17,7 +17,7 @@ class WideEncoder(HashEmbedder):
 
 def test_an_encoder_that_gives_another_shape_is_refused(tmp_path):
     rag = RAG(tmp_path / "index", retrievers=(BiEncoderRetriever(encoder=WideEncoder(16)),))
-    with pytest.raises(InvalidArgumentError, match=r"must give finite vectors of shape \(1, 16\), got \(1, 99\)"):
+    with pytest.raises(InvalidArgumentError, match=r"finite matrices of 16 columns, got one of shape \(1, 99\)"):
         rag.add({"id": "a", "text": "words"})
 
 
@@ -91,3 +91,26 @@ def test_retrievers_are_named_once_and_as_they_are(tmp_path):
     one = RAG(tmp_path / "one", retrievers="bm25")
     one.add({"id": "a", "text": "two words"})
     assert [step.stage for step in one.retrieve("words")[0].trail] == ["bm25"]
+
+
+@pytest.mark.parametrize("form", ["float16", "int8", "binary"])
+def test_vectors_are_stored_in_the_format_that_the_index_was_made_with(tmp_path, form):
+    path, documents = tmp_path / "index", [{"id": name, "text": text} for name, text in FACTS.items()]
+    RAG(path, retrievers=(BiEncoderRetriever(encoder=HashEmbedder(64), vectors=form),)).add(documents[:2])
+    rag = RAG(path, retrievers=(BiEncoderRetriever(encoder=HashEmbedder(64)),))
+    rag.add(documents[2:])
+    use = rag.status().vectors["bi-encoder"]
+    assert (use.format, use.vectors) == (form, 3)
+    least, most = {"float16": (0, 1e-6), "int8": (0, 1e-3), "binary": (0.05, 0.8)}[form]
+    assert least <= use.loss <= most
+    assert {hit.node.source for hit in rag.retrieve("green tea")} == set(FACTS)
+    assert rag.retrieve("Green tea is brewed at 80 degrees for two minutes.")[0].node.source == "tea.txt"
+    assert rag.verify().problems == ()
+    other = RAG(path, retrievers=(BiEncoderRetriever(encoder=HashEmbedder(64), vectors="float32"),))
+    with pytest.raises(IndexConfigError, match=f"stores the vectors of bi-encoder as {form}, and not as float32"):
+        other.add({"id": "more", "text": "More."})
+
+
+def test_a_format_that_is_none_is_refused():
+    with pytest.raises(InvalidArgumentError, match="stored as float32, float16, int8, binary, got 'int4'"):
+        BiEncoderRetriever(vectors="int4")

@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError
 import numpy as np
 from builders import CountingEmbedder
 from lateral import RAG, BiEncoderRetriever
-from lateral.rag.indexing.encoding import ENCODE_BATCH, EncodingThread
+from lateral.rag.indexing.encoding import ENCODE_BATCH, EncodingThread, SpaceEncoder
 from lateral.rag.indexing.ingest import COMMIT_DOCUMENTS
 from lateral.retrievers import HashEmbedder
 
@@ -99,7 +99,8 @@ def test_progress_is_told_by_the_thread_that_adds_while_a_batch_is_encoded(tmp_p
 def test_closing_ends_the_encoding_after_the_texts_at_hand():
     embedder = PatientEmbedder()
     thread = EncodingThread()
-    future = thread.submit(embedder, {bytes([n % 256, n // 256]): f"text {n}" for n in range(4 * ENCODE_BATCH)})
+    texts = {bytes([number % 256, number // 256]): f"text {number}" for number in range(4 * ENCODE_BATCH)}
+    future = thread.submit(SpaceEncoder(embedder, embedder.space), texts)
     time.sleep(0.1)
     threading.Timer(0.2, embedder.let.set).start()
     thread.close()

@@ -90,3 +90,15 @@ def test_a_wrong_store_is_a_usage_error_that_says_what_to_write(home, arguments,
     done = run(home, "add", "docs", *arguments, code=2)
     assert message in " ".join(done.stderr.split())
     assert not (home / ".lateral").exists()
+
+
+def test_vectors_are_stored_as_asked_and_status_shows_what_that_loses(home):
+    assert run(home, "add", "docs", "--vectors", "int8").returncode == 0
+    status = as_json(home, "status")
+    use = status["vectors"]["bi-encoder"]
+    assert (use["format"], use["vectors"]) == ("int8", status["chunks"])
+    assert 0 <= use["loss"] < 0.001
+    assert "as int8" in run(home, "status").stdout
+    other = run(home, "add", "docs", "--vectors", "binary", code=3)
+    assert "as int8, and not as binary" in other.stderr
+    run(home, "add", "docs", "--index", "new", "--vectors", "int4", code=2)
