@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .rag.pipeline import RAG
     from .retrievers.bi_encoder import BiEncoderRetriever
     from .retrievers.bm25 import BM25Retriever
+    from .retrievers.colbert import ColBERTRetriever
     from .retrievers.hit import Hit, TrailStep
     from .retrievers.hybrid import HybridRetriever
     from .retrievers.store import Index
@@ -31,6 +32,7 @@ __all__ = [
     "BiEncoderRetriever",
     "ChatClient",
     "Citation",
+    "ColBERTRetriever",
     "Deadlines",
     "Document",
     "ExtractiveGenerator",
@@ -56,6 +58,7 @@ _PLACES = {
     "BiEncoderRetriever": "retrievers.bi_encoder",
     "ChatClient": "llm",
     "Citation": "rag.citing.citations",
+    "ColBERTRetriever": "retrievers.colbert",
     "Deadlines": "llm",
     "Document": "loaders.document",
     "ExtractiveGenerator": "rag.generators.extractive",

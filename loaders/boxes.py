@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from .limits import check_size
-from .pdf import _BROKEN_WORD, _LINE_SPACE, _open
+from .pdf import BROKEN_WORD, LINE_SPACE, open_pdf
 from .text import clean
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def find_boxes(path: str, source: str, stretches: Sequence[Stretch]) -> list[tup
         LimitExceededError: It has too many bytes.
     """
     check_size(Path(path).stat().st_size, source)
-    with closing(_open(path, source)) as pdf:
+    with closing(open_pdf(path, source)) as pdf:
         pages = {number: _Page(pdf, number) for number in sorted({stretch.page for stretch in stretches})}
         return [pages[stretch.page].boxes(stretch) for stretch in stretches]
 
@@ -117,7 +117,7 @@ class _Page:
 
 def _page_text(textpage: PdfTextPage) -> str:
     """Returns the page's text as `read_pdf` gives it."""
-    return _LINE_SPACE.sub("", clean(_BROKEN_WORD.sub("", textpage.get_text_bounded()))).strip("\n")
+    return LINE_SPACE.sub("", clean(BROKEN_WORD.sub("", textpage.get_text_bounded()))).strip("\n")
 
 
 def _units(text: str) -> str:

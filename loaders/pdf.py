@@ -19,11 +19,11 @@ from .text import clean
 if TYPE_CHECKING:
     from pypdfium2 import PdfDocument
 
-__all__ = ["read_pdf"]
+__all__ = ["BROKEN_WORD", "LINE_SPACE", "open_pdf", "read_pdf"]
 
 # pdfium marks the hyphen of a word broken at a line's end; the word is one again without it.
-_BROKEN_WORD = re.compile("[\x02\ufffe](?:[ \t]*\r?\n)?")
-_LINE_SPACE = re.compile(r"[ \t]+$", re.MULTILINE)
+BROKEN_WORD = re.compile("[\x02\ufffe](?:[ \t]*\r?\n)?")
+LINE_SPACE = re.compile(r"[ \t]+$", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ def read_pdf(path: str, source: str, *, on_pages: Callable[[int], None] | None =
         LimitExceededError: It has too many bytes or pages.
     """
     check_size(Path(path).stat().st_size, source)
-    with closing(_open(path, source)) as pdf:
+    with closing(open_pdf(path, source)) as pdf:
         count = len(pdf)
         if count > MAX_PAGES:
             raise LimitExceededError(
@@ -65,7 +65,13 @@ def read_pdf(path: str, source: str, *, on_pages: Callable[[int], None] | None =
     return Document(source, tuple(sections), {"page_count": count, **named}, warnings=_warnings(troubles))
 
 
-def _open(path: str, source: str) -> PdfDocument:
+def open_pdf(path: str, source: str) -> PdfDocument:
+    """Returns the opened PDF.
+
+    Raises:
+        EncryptedDocumentError: It needs a password.
+        CorruptDocumentError: It is no PDF that pdfium can open.
+    """
     from pypdfium2 import PdfDocument, PdfiumError
     from pypdfium2.raw import FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY
 
@@ -106,9 +112,9 @@ def _page_text(pdf: PdfDocument, index: int, troubles: _Troubles) -> str:
         if not page_pixels(*page.get_size()) <= MAX_PAGE_PIXELS:  # a size may be no number at all
             troubles.huge.append(index + 1)
         raw = textpage.get_text_bounded()
-        text = clean(_BROKEN_WORD.sub("", raw))
+        text = clean(BROKEN_WORD.sub("", raw))
         if " \n" in text or "\t\n" in text or text.endswith((" ", "\t")):  # looking is cheaper than replacing nothing
-            text = _LINE_SPACE.sub("", text)
+            text = LINE_SPACE.sub("", text)
         text = text.strip("\n")
         if not text and FPDFPage_CountObjects(page) > 0:
             troubles.bare.append(index + 1)

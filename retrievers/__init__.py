@@ -3,24 +3,30 @@
 from .bi_encoder import BiEncoderRetriever
 from .bm25 import BM25Retriever
 from .canned import CannedRetriever
+from .colbert import ColBERTRetriever
+from .explanation import Explanation, Part
 from .fusion import reciprocal_rank_fusion
 from .hash_embedder import HashEmbedder
 from .hit import Hit, TrailStep, ranked
 from .hybrid import HybridRetriever
 from .indexed import IndexedRetriever
 from .registry import open_retriever
-from .retriever import Encoder, Retriever, VectorSpace, Where
+from .retriever import Encoder, Retriever, TokenEncoder, VectorSpace, Where
 
 __all__ = [
     "BM25Retriever",
     "BiEncoderRetriever",
     "CannedRetriever",
+    "ColBERTRetriever",
     "Encoder",
+    "Explanation",
     "HashEmbedder",
     "Hit",
     "HybridRetriever",
     "IndexedRetriever",
+    "Part",
     "Retriever",
+    "TokenEncoder",
     "TrailStep",
     "VectorSpace",
     "Where",

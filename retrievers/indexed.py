@@ -57,12 +57,13 @@ def is_indexed(retriever: object) -> TypeGuard[IndexedRetriever]:
 def storage_space(retriever: IndexedRetriever) -> VectorSpace | None:
     """Returns the space of a retriever's vectors in the format that it stores them in, None without vectors.
 
-    The format is the retriever's attribute `format`, if it has one that says something; else float32. See
+    The format is the retriever's attribute `format`, else its `default_format`, else float32. See
     `lateral.retrievers.store.formats`.
     """
     if retriever.encoder is None:
         return None
-    return replace(retriever.encoder.space, format=getattr(retriever, "format", None) or "float32")
+    form = getattr(retriever, "format", None) or getattr(retriever, "default_format", "float32")
+    return replace(retriever.encoder.space, format=str(form))
 
 
 def opened(index: Index | None, name: str) -> Index:

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .products import quantized
+from .store import SegmentRows
 from .store.formats import StoredVectors
 from .top import check_scores
 
-__all__ = ["MaxSimSearch", "TokenSegment", "maxsim"]
+__all__ = ["DEFAULT_CACHE_BYTES", "MaxSimSearch", "TokenSegment", "maxsim", "token_segment"]
 
 BLOCK_TOKENS = 8_192  # the products of a block with 32 query tokens take 1 MB: they stay in a core's cache
 DEFAULT_CACHE_BYTES = 1 << 30
@@ -64,6 +65,16 @@ class TokenSegment:
     starts: NDArray[np.int64]
     counts: NDArray[np.int64]
     chunks: Sequence[NDArray[np.int64]]
+
+
+def token_segment(segment: SegmentRows) -> TokenSegment:
+    """Returns the texts of a segment: chunks with the same text share its vectors."""
+    keys = 2 * segment.rows + (segment.counts > 0)  # a text without tokens stands where the next one begins
+    _, first, texts = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(texts, kind="stable")
+    edges = np.searchsorted(texts[order], np.arange(1, len(first)))
+    chunks = np.split(segment.positions[order], edges)
+    return TokenSegment(segment.vectors, segment.rows[first], segment.counts[first], chunks)
 
 
 @dataclass(frozen=True, slots=True)

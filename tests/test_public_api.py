@@ -28,7 +28,9 @@ HEAVY = {
     "rich",
 }
 SUBPACKAGES = sorted(
-    ".".join(path.parent.relative_to(ROOT).parts) for floor in FLOORS for path in (ROOT / floor).glob("*/__init__.py")
+    ".".join(path.parent.relative_to(ROOT).parts)
+    for floor in FLOORS
+    for path in (ROOT / floor).glob("*/**/__init__.py")
 )
 MODULES = sorted(
     "lateral." + ".".join(path.relative_to(ROOT).with_suffix("").parts)

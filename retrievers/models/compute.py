@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 from ...errors import InvalidArgumentError
 
-__all__ = ["DType", "check_dtype", "choose_device", "choose_dtype", "cpu_has_bfloat16"]
+__all__ = ["DType", "check_dtype", "choose_device", "choose_dtype", "cpu_has_bfloat16", "is_cpu_likely"]
 
 DType: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -15,6 +19,8 @@ CPU_INFO = Path("/proc/cpuinfo")
 BFLOAT16_FLAGS = frozenset(
     {"avx512_bf16", "amx_bf16"}
 )  # with these bf16 is 3 times as fast as float32, without it is slower
+
+GPU_DRIVERS = (Path("/proc/driver/nvidia/version"), Path("/dev/nvidiactl"), Path("/dev/dxg"), Path("/dev/kfd"))
 
 
 def check_dtype(dtype: DType) -> DType:
@@ -44,6 +50,31 @@ def choose_device(device: str | None) -> str:
         reason = str(err).partition("\n")[0]
         raise InvalidArgumentError(f"device must be one that this machine has, got {device!r}: {reason}") from err
     return device
+
+
+def is_cpu_likely(device: str | None, drivers: Sequence[Path] = GPU_DRIVERS) -> bool:
+    """Returns whether `choose_device` would choose the CPU, told without loading torch.
+
+    It is False where a GPU's driver is present and torch's build is not known to ignore it: `choose_device` then says.
+
+    Args:
+        device: What was asked for.
+        drivers: Files that are there when a driver of NVIDIA (on Linux or under Windows' subsystem) or AMD is.
+    """
+    if device is not None:
+        return device == "cpu"
+    if sys.platform == "darwin":  # Apple's GPUs need no driver
+        return False
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        return True
+    return not any(path.exists() for path in drivers) or _torch_is_for_cpus()
+
+
+def _torch_is_for_cpus() -> bool:
+    try:
+        return version("torch").endswith("+cpu")
+    except PackageNotFoundError:
+        return False
 
 
 def choose_dtype(dtype: DType, device: str) -> Literal["float32", "bfloat16", "float16"]:

@@ -11,7 +11,19 @@ from typing import Any, Literal, TypeAlias
 
 from ...errors import ModelNotFoundError
 
-__all__ = ["ModelFolder", "ModelLayout", "ModelModule", "read_layout"]
+__all__ = [
+    "ModelFolder",
+    "ModelLayout",
+    "ModelModule",
+    "header_length",
+    "prompt_of",
+    "read_json",
+    "read_layout",
+    "read_object",
+    "transformer_config",
+    "type_name",
+    "weights_of",
+]
 
 Place: TypeAlias = Literal["local folder", "local cache", "bundled", "hub"]
 
@@ -121,9 +133,9 @@ def _layout(folder: Path) -> ModelLayout:
     if not (folder / "modules.json").is_file() and not (folder / "config.json").is_file():
         raise ModelNotFoundError(f"{folder} holds no model: neither modules.json nor config.json is there")
     query, document = _read_modules(folder, "query"), _read_modules(folder, "document")
-    settings = _read_object(folder / "config_sentence_transformers.json")
+    settings = read_object(folder / "config_sentence_transformers.json")
     prompts = settings.get("prompts") or {}
-    query_prompt, document_prompt = _prompt(prompts, ("query",)), _prompt(prompts, DOCUMENT_PROMPTS)
+    query_prompt, document_prompt = prompt_of(prompts, ("query",)), prompt_of(prompts, DOCUMENT_PROMPTS)
     dim = _dimension(document, folder)
     dim = int(min(dim, settings.get("truncate_dim") or dim))
     if not 0 < dim <= MAX_DIM:
@@ -143,9 +155,9 @@ def _read_modules(folder: Path, side: str) -> tuple[ModelModule, ...]:
         pooling = {"modes": ["mean"], "include_prompt": True}
         return (transformer, ModelModule("Pooling", folder, pooling, ()))
     modules: list[ModelModule] = []
-    for entry in _read_json(path):
+    for entry in read_json(path):
         place = folder / entry["path"]
-        bare = _bare_type(entry["type"], folder)
+        bare = type_name(entry["type"], folder)
         if bare in ("Router", "Asym"):
             modules.extend(_route(place, side, folder))
         else:
@@ -156,34 +168,39 @@ def _read_modules(folder: Path, side: str) -> tuple[ModelModule, ...]:
 
 
 def _route(place: Path, side: str, folder: Path) -> list[ModelModule]:
-    config = _read_object(place / "router_config.json") or _read_object(place / "config.json")
+    config = read_object(place / "router_config.json") or read_object(place / "config.json")
     structure = config.get("structure", {})
     route = structure.get(side) or structure.get(config.get("parameters", {}).get("default_route"))
     if not route:
         raise ModelNotFoundError(f"the model in {folder} has no route for a {side}; its routes are {sorted(structure)}")
-    return [_module(_bare_type(config["types"][name], folder), place / name, is_root=False) for name in route]
+    return [_module(type_name(config["types"][name], folder), place / name, is_root=False) for name in route]
 
 
-def _bare_type(dotted: str, folder: Path) -> str:
+def type_name(dotted: str, folder: Path) -> str:
+    """Returns a module's type without its package.
+
+    Raises:
+        ModelNotFoundError: It is code of the model's own.
+    """
     if not dotted.startswith(TRUSTED_TYPES):
         raise ModelNotFoundError(f"the model in {folder} needs code of its own ({dotted[:80]!r}), which is never run")
     return dotted.rpartition(".")[2]
 
 
 def _module(bare_type: str, place: Path, *, is_root: bool) -> ModelModule:
-    config = _transformer_config(place) if bare_type == "Transformer" else _read_object(place / "config.json")
+    config = transformer_config(place) if bare_type == "Transformer" else read_object(place / "config.json")
     if bare_type == "Pooling":
         config = _pooling_config(config)
     elif bare_type == "Normalize":
         config = {}
-    return ModelModule(bare_type, place, config, _weights(place, bare_type, is_root=is_root))
+    return ModelModule(bare_type, place, config, weights_of(place, bare_type, is_root=is_root))
 
 
-def _weights(place: Path, bare_type: str, *, is_root: bool) -> tuple[Path, ...]:
+def weights_of(place: Path, bare_type: str, *, is_root: bool) -> tuple[Path, ...]:
     """Returns a module's weights: what an index of shards lists, or every safetensors file of the folder."""
     if is_root and bare_type != "Transformer" and bare_type != "StaticEmbedding":
         return ()
-    shards = _read_object(place / "model.safetensors.index.json").get("weight_map", {})
+    shards = read_object(place / "model.safetensors.index.json").get("weight_map", {})
     names = ["model.safetensors"] if (place / "model.safetensors").is_file() else sorted(set(shards.values()))
     if adapters := [name for name in ADAPTER_FILES if (place / name).is_file()]:
         raise ModelNotFoundError(
@@ -197,16 +214,16 @@ def _weights(place: Path, bare_type: str, *, is_root: bool) -> tuple[Path, ...]:
         seen = f"only {pickles[0]}, a pickle, which is never loaded: convert it" if pickles else "none"
         raise ModelNotFoundError(f"{place} needs weights as safetensors and has {seen}")
     for path in found:
-        _header_length(path)
+        header_length(path)
     return tuple(found)
 
 
-def _transformer_config(place: Path) -> dict[str, Any]:
+def transformer_config(place: Path) -> dict[str, Any]:
     """Returns what decides a transformer's input, and the width of its output."""
-    own = next((_read_object(place / name) for name in TRANSFORMER_CONFIGS if (place / name).is_file()), {})
-    model = _read_object(place / "config.json")
+    own = next((read_object(place / name) for name in TRANSFORMER_CONFIGS if (place / name).is_file()), {})
+    model = read_object(place / "config.json")
     text_model = model.get("text_config") or model
-    limits = [_read_object(place / "tokenizer_config.json").get("model_max_length")]
+    limits = [read_object(place / "tokenizer_config.json").get("model_max_length")]
     limits.append(
         None if text_model.get("max_position_embeddings") == -1 else text_model.get("max_position_embeddings")
     )
@@ -243,7 +260,7 @@ def _dimension(modules: Sequence[ModelModule], folder: Path) -> int:
 
 def _table_width(weights: Path) -> int:
     """Returns the width of the largest table in a safetensors file, from its header."""
-    length = _header_length(weights)
+    length = header_length(weights)
     with weights.open("rb") as file:
         file.seek(HEADER_BYTES)
         header = json.loads(file.read(length))
@@ -251,7 +268,7 @@ def _table_width(weights: Path) -> int:
     return int(max(shapes, key=math.prod)[-1])
 
 
-def _header_length(weights: Path) -> int:
+def header_length(weights: Path) -> int:
     """Returns the length of a safetensors file's header, once the file is known to hold that much."""
     with weights.open("rb") as file:
         length = int.from_bytes(file.read(HEADER_BYTES), "little")
@@ -264,7 +281,7 @@ def _header_length(weights: Path) -> int:
     return length
 
 
-def _prompt(prompts: Mapping[str, str | None], names: Sequence[str]) -> str:
+def prompt_of(prompts: Mapping[str, str | None], names: Sequence[str]) -> str:
     """Returns the first prompt that a model sets; an empty one counts as set only when no other is."""
     found = next((prompt for name in names if (prompt := prompts.get(name))), "")
     if not isinstance(found, str):
@@ -272,16 +289,21 @@ def _prompt(prompts: Mapping[str, str | None], names: Sequence[str]) -> str:
     return found
 
 
-def _read_json(path: Path) -> Any:  # noqa: ANN401 (what a JSON file holds)
+def read_json(path: Path) -> Any:  # noqa: ANN401 (what a JSON file holds)
+    """Returns what a JSON file of a model holds.
+
+    Raises:
+        ModelNotFoundError: It can't be read.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as err:
         raise ModelNotFoundError(f"{path} can't be read: {err}") from err
 
 
-def _read_object(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
     """Returns the JSON object in a file, the empty one when there is no file."""
-    value = _read_json(path) if path.is_file() else {}
+    value = read_json(path) if path.is_file() else {}
     if not isinstance(value, dict):
         raise ModelNotFoundError(f"{path} must hold a JSON object")
     return value

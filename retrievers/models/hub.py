@@ -13,7 +13,8 @@ from ...errors import ModelNotFoundError
 __all__ = ["HUB_DEADLINE_S", "cached_snapshot", "download_snapshot"]
 
 HUB_DEADLINE_S = 5.0  # for the hub's first answer, normally there in 0.3 s; an unreachable one must not hang a command
-FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]  # settings, tokenizers, weights; no pickles and no code
+# Settings (the last are ColBERT's), tokenizers, weights; no pickles and no code.
+FILES = ["*.json", "*.txt", "*.model", "*.safetensors", "artifact.metadata"]
 OTHER_BACKENDS = ["onnx/*", "openvino/*", "coreml/*", "gguf/*"]
 REASON_CHARS = 160
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import importlib.util
+import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal, TypeAlias, get_args
 
 from ...errors import InvalidArgumentError, MissingExtraError, ModelNotFoundError
 from ...extras import require
 from ..hash_embedder import HashEmbedder
 from ..retriever import Encoder
-from .compute import DType
+from .compute import DType, check_dtype, choose_dtype, is_cpu_likely
 from .fingerprint import file_sha256
 from .folder import ModelFolder, Place, read_layout
 from .hub import cached_snapshot, download_snapshot
+from .openvino.encoder import OpenVINOEncoder
+from .openvino.vector_head import refusal
 from .sentence_transformer import SentenceTransformerEncoder
 
-__all__ = ["DEFAULT_BI_ENCODER", "find_model", "load_bi_encoder"]
+__all__ = ["DEFAULT_BI_ENCODER", "Backend", "find_model", "load_bi_encoder", "local_folder"]
+
+Backend: TypeAlias = Literal["auto", "torch", "openvino"]
 
 DEFAULT_BI_ENCODER = "all-MiniLM-L6-v2"
 DEFAULT_ORGANIZATION = "sentence-transformers"  # of a name without one, as sentence-transformers has it
@@ -26,11 +33,19 @@ BUNDLED_SHA256 = (
 HASH_EMBEDDER = re.compile(r"hash-embedder-(\d{1,6})")  # the name under which an index remembers a `HashEmbedder`
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
 SHOWN_CHARS = 200
+EXPORTERS = ("openvino", "optimum")  # what the extra "openvino" installs, as modules
 MAX_HUB_NAME = 96  # characters, by the hub's own rule; a file system takes 255 in one part of a path
+
+logger = logging.getLogger(__name__)
 
 
 def load_bi_encoder(
-    model: str = DEFAULT_BI_ENCODER, *, device: str | None = None, dtype: DType = "auto", offline: bool = False
+    model: str = DEFAULT_BI_ENCODER,
+    *,
+    device: str | None = None,
+    dtype: DType = "auto",
+    offline: bool = False,
+    backend: Backend = "auto",
 ) -> Encoder:
     """Returns a bi-encoder whose files are at hand; its weights are loaded when it first encodes.
 
@@ -40,14 +55,50 @@ def load_bi_encoder(
         device: "cpu", "cuda", "cuda:1", "mps"; None for the best there is.
         dtype: What to compute in; "auto" is bfloat16 where CPU or GPU has it.
         offline: Never ask the hub.
+        backend: "torch" is sentence-transformers. "openvino" exports the model once and then encodes without torch, on
+            the CPU, in "float32" or "bfloat16". "auto" is "openvino" where the extra of this name is installed, no GPU
+            is at hand and the model is one that it knows, else "torch". The vectors live in one space.
 
     Raises:
-        InvalidArgumentError: The name is empty, or the dtype is none of those offered.
+        InvalidArgumentError: The name is empty, the dtype or the backend is none of those offered, or "openvino" was
+            asked for by name and can't serve this model, device or dtype.
+        MissingExtraError: "openvino" was asked for by name and is not installed.
         ModelNotFoundError: The model can't be had; the message lists what was tried.
     """
+    if backend not in get_args(Backend):
+        raise InvalidArgumentError(f"backend must be one of {', '.join(get_args(Backend))}, got {backend!r}")
     if isinstance(model, str) and (hashed := HASH_EMBEDDER.fullmatch(model)):
         return HashEmbedder(int(hashed[1]))
-    return SentenceTransformerEncoder(find_model(model, offline=offline), device=device, dtype=dtype)
+    encoder = SentenceTransformerEncoder(find_model(model, offline=offline), device=device, dtype=dtype)
+    if backend == "torch" or (backend == "auto" and not (_openvino_is_installed() and is_cpu_likely(device))):
+        return encoder
+    return _light(encoder, device, check_dtype(dtype), by_name=backend == "openvino")
+
+
+def _light(encoder: SentenceTransformerEncoder, device: str | None, dtype: DType, *, by_name: bool) -> Encoder:
+    """Returns the encoder that serves without torch, or the one in torch where that can't be and was not asked for."""
+    reason = refusal(encoder.layout)
+    if device not in (None, "cpu"):
+        reason = f"it computes on the CPU only, and device is {device!r}"
+    elif dtype == "float16":
+        reason = "it computes in float32 or bfloat16, and dtype is 'float16'"
+    if reason and by_name:
+        raise InvalidArgumentError(
+            f"backend 'openvino' can't serve {encoder.folder.name!r}: {reason}; backend='torch' can"
+        )
+    if reason:
+        logger.info("bi-encoder %s: sentence-transformers encodes, as OpenVINO can't: %s", encoder.folder.name, reason)
+        return encoder
+    if not _openvino_is_installed():
+        require(EXPORTERS[0], extra="openvino")
+        require(EXPORTERS[1], extra="openvino")
+    precision = choose_dtype(dtype, "cpu")
+    assert precision != "float16"
+    return OpenVINOEncoder(encoder, precision=precision, fall_back=not by_name)
+
+
+def _openvino_is_installed() -> bool:
+    return all(importlib.util.find_spec(module) is not None for module in EXPORTERS)
 
 
 def find_model(model: str, *, offline: bool = False) -> ModelFolder:
@@ -67,7 +118,7 @@ def find_model(model: str, *, offline: bool = False) -> ModelFolder:
     """
     if not isinstance(model, str) or not model.strip():
         raise InvalidArgumentError(f"a model's name or folder must be a string with content, got {model!r}")
-    path = _folder(model)
+    path = local_folder(model)
     if path is not None:
         return _checked(model, path, "local folder")
     tried = ["local folder: there is none of this name"]
@@ -87,7 +138,7 @@ def find_model(model: str, *, offline: bool = False) -> ModelFolder:
     raise _not_found(model, tried)
 
 
-def _folder(model: str) -> Path | None:
+def local_folder(model: str) -> Path | None:
     """Returns the folder of this name, None where there is none, or where no folder can have such a name."""
     try:
         path = Path(model).expanduser()

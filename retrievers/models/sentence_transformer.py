@@ -24,7 +24,7 @@ from .token_counter import TokenCounter, without_surrogates
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["SentenceTransformerEncoder"]
+__all__ = ["SentenceTransformerEncoder", "Side", "check_texts", "normalised", "one_at_a_time", "quiet_loading"]
 
 Side: TypeAlias = Literal["query", "document"]
 
@@ -35,7 +35,7 @@ CPU_BATCH = BatchLimit(texts=16, tokens=16 * 256)
 GPU_BATCH = BatchLimit(texts=512, tokens=32_768)
 
 logger = logging.getLogger(__name__)
-_loading = Lock()  # of any encoder: what keeps the terminal quiet is set for the whole process
+one_at_a_time = Lock()  # of any encoder: what keeps the terminal quiet is set for the whole process
 
 
 class SentenceTransformerEncoder:
@@ -101,17 +101,21 @@ class SentenceTransformerEncoder:
         return self._encode(texts, "query")
 
     @cached_property
-    def _layout(self) -> ModelLayout:
+    def layout(self) -> ModelLayout:
+        """How the model works, from its files.
+
+        Raises:
+            ModelNotFoundError: The folder holds no model that can be read.
+        """
         return read_layout(self.folder.path)
 
     @cached_property
     def _counter(self) -> TokenCounter:
-        return TokenCounter(self._layout)
+        return TokenCounter(self.layout)
 
     def _encode(self, texts: Sequence[str], side: Side) -> NDArray[np.float32]:
-        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
-            raise InvalidArgumentError("texts must be a sequence of strings")
-        vectors = np.zeros((len(texts), self._layout.dim), np.float32)
+        check_texts(texts)
+        vectors = np.zeros((len(texts), self.layout.dim), np.float32)
         if not texts:
             return vectors
         with self._in_turn():
@@ -122,7 +126,7 @@ class SentenceTransformerEncoder:
         for batch in batches_by_length(lengths, limit):
             with self._in_turn():
                 vectors[batch] = self._forward(model, [readable[position] for position in batch], side)
-        return _normalised(vectors, self.folder.name)
+        return normalised(vectors, self.folder.name)
 
     @contextmanager
     def _in_turn(self) -> Iterator[None]:
@@ -138,7 +142,7 @@ class SentenceTransformerEncoder:
             self._lock.release()
 
     def _lengths(self, texts: Sequence[str]) -> list[int]:
-        limit = self._layout.max_length
+        limit = self.layout.max_length
         counts = self._counter.count(texts)
         return counts if limit is None else [min(count, limit) for count in counts]
 
@@ -148,7 +152,7 @@ class SentenceTransformerEncoder:
         The prompt is handed over, so that it is the one that the fingerprint holds in every version of the library.
         """
         encode = model.encode_query if side == "query" else model.encode_document
-        prompt = self._layout.query_prompt if side == "query" else self._layout.document_prompt
+        prompt = self.layout.query_prompt if side == "query" else self.layout.document_prompt
         prompt = without_surrogates(prompt)
         rows = encode(texts, prompt=prompt, batch_size=len(texts), show_progress_bar=False, convert_to_tensor=True)
         array: NDArray[np.float32] = rows.float().cpu().numpy()
@@ -163,7 +167,7 @@ class SentenceTransformerEncoder:
         from sentence_transformers import SentenceTransformer
 
         try:
-            with _loading, _quiet_loading():
+            with one_at_a_time, quiet_loading():
                 model = SentenceTransformer(
                     str(self.folder.path),
                     device=device,
@@ -180,16 +184,26 @@ class SentenceTransformerEncoder:
 
     def _check_loaded(self, model: SentenceTransformer) -> None:
         """Makes sure that the model works as its fingerprint says."""
-        if model.get_embedding_dimension() != self._layout.dim:
+        if model.get_embedding_dimension() != self.layout.dim:
             raise ModelNotFoundError(
-                f"the files in {self.folder.path} say that vectors have {self._layout.dim} dimensions, "
+                f"the files in {self.folder.path} say that vectors have {self.layout.dim} dimensions, "
                 f"and the loaded model makes {model.get_embedding_dimension()}"
             )
-        if self._layout.query == self._layout.document and self._layout.max_length not in (None, model.max_seq_length):
-            model.max_seq_length = self._layout.max_length
+        if self.layout.query == self.layout.document and self.layout.max_length not in (None, model.max_seq_length):
+            model.max_seq_length = self.layout.max_length
 
 
-def _normalised(vectors: NDArray[np.float32], model: str) -> NDArray[np.float32]:
+def check_texts(texts: Sequence[str]) -> None:
+    """Raises what encoding anything but texts deserves.
+
+    Raises:
+        InvalidArgumentError: It is no sequence of strings.
+    """
+    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+        raise InvalidArgumentError("texts must be a sequence of strings")
+
+
+def normalised(vectors: NDArray[np.float32], model: str) -> NDArray[np.float32]:
     """Returns the same array with rows scaled to length 1, zero rows unchanged.
 
     Raises:
@@ -205,7 +219,7 @@ def _normalised(vectors: NDArray[np.float32], model: str) -> NDArray[np.float32]
 
 
 @contextmanager
-def _quiet_loading() -> Iterator[None]:
+def quiet_loading() -> Iterator[None]:
     """Keeps transformers' progress bar and its report on unused weights off the terminal; missing weights are shown."""
     from transformers.utils import logging as transformers_logging
 

@@ -16,6 +16,8 @@ import typer
 from ...errors import ChatModelError, InvalidArgumentError, LateralError, StoreError
 from .flags import (
     BaseUrlFlag,
+    ColBERTFlag,
+    ColBERTVectorsFlag,
     GeneratorFlag,
     IndexFlag,
     JsonFlag,
@@ -51,8 +53,9 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 EPILOG = (
     "Exit codes: 0 all well, 1 some documents failed, 2 usage, 3 the index, 4 the chat model. Settings (index, "
-    "retrievers, model, store, vectors, language, chunk_size, chunk_overlap, top_k, generator, base_url, api_key_env, "
-    "strict) can stand in lateral.toml, or in the environment as LATERAL_INDEX and so on."
+    "retrievers, model, store, vectors, colbert, colbert_vectors, language, chunk_size, chunk_overlap, top_k, "
+    "generator, base_url, api_key_env, strict) can stand in lateral.toml, or in the environment as LATERAL_INDEX and "
+    "so on."
 )
 
 app = typer.Typer(
@@ -124,6 +127,8 @@ def add(
     model: ModelFlag = None,
     store: StoreFlag = None,
     vectors: VectorsFlag = None,
+    colbert: ColBERTFlag = None,
+    colbert_vectors: ColBERTVectorsFlag = None,
     language: LanguageFlag = None,
     chunk_size: SizeFlag = None,
     chunk_overlap: OverlapFlag = None,
@@ -136,6 +141,8 @@ def add(
         "model": model,
         "store": store,
         "vectors": vectors,
+        "colbert": colbert,
+        "colbert_vectors": colbert_vectors,
         "language": language,
         "chunk_size": chunk_size,
         "chunk_overlap": chunk_overlap,

@@ -15,9 +15,16 @@ from .settings import Settings
 
 __all__ = ["MAKING", "build_generator", "build_rag"]
 
-# The settings that make an index, and the retriever that some of them set.
-MAKING = ("retrievers", "model", "store", "vectors", "language", "chunk_size", "chunk_overlap")
-SET_BY = {"model": "bi-encoder", "store": "bi-encoder", "vectors": "bi-encoder", "language": "bm25"}
+# The settings that build a retriever: its name, and the argument that they are.
+SETS = {
+    "model": ("bi-encoder", "model"),
+    "store": ("bi-encoder", "store"),
+    "vectors": ("bi-encoder", "vectors"),
+    "language": ("bm25", "language"),
+    "colbert": ("colbert", "model"),
+    "colbert_vectors": ("colbert", "vectors"),
+}
+MAKING = ("retrievers", *SETS, "chunk_size", "chunk_overlap")  # the settings that make an index
 
 
 def build_rag(settings: Settings, flags: Mapping[str, Any], *, generator: Generator | None = None) -> RAG:
@@ -77,13 +84,16 @@ def _retrievers(
     """Returns the retrievers to open, None to leave them to the catalog or the defaults."""
     remembered = {it.name: it.settings for it in made.retrievers} if made else {}
     names = making["retrievers"] or list(remembered or DEFAULT_RETRIEVERS)
-    for key, name in SET_BY.items():
+    if making["colbert"] is not None and not making["retrievers"] and not remembered:
+        names.append("colbert")  # who names a checkpoint wants it used
+    for key, (name, _) in SETS.items():
         if given[key] is not None and name not in names:
-            raise InvalidArgumentError(f"--{key} sets the {name} retriever, which is not among {', '.join(names)}")
-    if all(making[key] is None for key in ("retrievers", *SET_BY)):
+            flag = key.replace("_", "-")
+            raise InvalidArgumentError(f"--{flag} sets the {name} retriever, which is not among {', '.join(names)}")
+    if all(making[key] is None for key in ("retrievers", *SETS)):
         return None
     wanted: dict[str, dict[str, str]] = {}
-    for key, name in SET_BY.items():
+    for key, (name, argument) in SETS.items():
         if making[key] is not None:
-            wanted.setdefault(name, dict(remembered.get(name, {})))[key] = making[key]
+            wanted.setdefault(name, dict(remembered.get(name, {})))[argument] = making[key]
     return [open_retriever(name, wanted[name]) if name in wanted else name for name in names]

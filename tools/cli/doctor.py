@@ -68,7 +68,12 @@ CHECKS = (
     Check("OpenAI client", _version("openai")),
     Check("RAGatouille (ColBERT)", CURE + "cure_langchain(); " + _version("ragatouille", "RAGatouille"), "colbert"),
     Check("colpali-engine (ColPali)", CURE + _version("colpali_engine.models", "colpali-engine"), "colpali"),
-    Check("OpenVINO", _version("openvino") + "; import optimum.intel", "openvino"),
+    Check(
+        "OpenVINO",
+        "from lateral.retrievers.models.openvino.runtime import load_openvino; load_openvino(); "
+        "from importlib.metadata import version; print(version('openvino')); import optimum.intel",
+        "openvino",
+    ),
     Check("LlamaIndex", _version("llama_index.core", "llama-index-core"), "llama-index"),
     Check("LangChain", _version("langchain_core.tools", "langchain-core"), "langchain"),
     Check("MCP", _version("mcp"), "mcp"),

@@ -9,6 +9,8 @@ import typer
 
 __all__ = [
     "BaseUrlFlag",
+    "ColBERTFlag",
+    "ColBERTVectorsFlag",
     "GeneratorFlag",
     "IndexFlag",
     "JsonFlag",
@@ -32,7 +34,9 @@ IndexFlag = Annotated[
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, and only JSON, on stdout.")]
 RetrieversFlag = Annotated[
     str | None,
-    typer.Option(help="Of a new index, separated by commas: bm25, bi-encoder (default: both).", show_default=False),
+    typer.Option(
+        help="Of a new index, with commas: bm25, bi-encoder, colbert (default: the first two).", show_default=False
+    ),
 ]
 ModelFlag = Annotated[
     str | None,
@@ -50,6 +54,19 @@ StoreFlag = Annotated[
     typer.Option(
         help="How the bi-encoder searches: auto, chroma or chroma://host:port (default: as the index does; a new one "
         "auto: exactly up to 100,000 chunks, through embedded Chroma above).",
+        show_default=False,
+    ),
+]
+ColBERTFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--colbert", help="ColBERT checkpoint of a new index, a name or a folder (default: none).", show_default=False
+    ),
+]
+ColBERTVectorsFlag = Annotated[
+    str | None,
+    typer.Option(
+        help="How a new index stores ColBERT's vectors: float32, float16, int8 or binary (default: float16).",
         show_default=False,
     ),
 ]

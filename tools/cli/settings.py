@@ -38,6 +38,8 @@ class Settings(BaseSettings):
     model: str | None = None
     store: str | None = None
     vectors: str | None = None
+    colbert: str | None = None
+    colbert_vectors: str | None = None
     language: str | None = None
     chunk_size: int | None = None
     chunk_overlap: int | None = None

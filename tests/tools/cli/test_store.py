@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from colbert_checkpoints import tiny_checkpoint
 
 LATERAL = Path(sys.executable).with_name("lateral")
 
@@ -102,3 +103,13 @@ def test_vectors_are_stored_as_asked_and_status_shows_what_that_loses(home):
     other = run(home, "add", "docs", "--vectors", "binary", code=3)
     assert "as int8, and not as binary" in other.stderr
     run(home, "add", "docs", "--index", "new", "--vectors", "int4", code=2)
+
+
+def test_a_named_checkpoint_adds_colbert(home, tmp_path_factory):
+    checkpoint = tiny_checkpoint(tmp_path_factory.mktemp("colbert") / "tiny")
+    run(home, "add", "docs", "--colbert", str(checkpoint), "--colbert-vectors", "int8")
+    status = as_json(home, "status")
+    assert list(status["retrievers"]) == ["bm25", "bi-encoder", "colbert"]
+    assert status["vectors"]["colbert"]["format"] == "int8"
+    stages = {step["stage"] for hit in as_json(home, "search", "green tea")["hits"] for step in hit["trail"]}
+    assert stages == {"bm25", "bi-encoder", "colbert", "rrf"}

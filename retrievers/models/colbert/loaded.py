@@ -1,0 +1,74 @@
+"""Loading a ColBERT checkpoint quietly, with one error for whatever goes wrong, and for what is merely mentioned."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ....errors import ModelNotFoundError
+from ..sentence_transformer import one_at_a_time, quiet_loading
+from .checkpoint import ColbertCheckpoint
+
+__all__ = ["checked_loading"]
+
+REPORTS = "transformers.modeling_utils"  # the logger that tells which weights were not in the file
+BAD_STATES = ("MISSING", "MISMATCH", "CONVERSION")
+HEARD = logging.WARNING - 1  # so that the report is made whatever the user hears; at WARNING itself more is made
+NEVER_USED = ("pooler",)  # a layer behind the token vectors; checkpoints leave it out
+REASON_CHARS = 300
+SHOWN_WEIGHTS = 3
+
+
+@contextmanager
+def checked_loading(checkpoint: ColbertCheckpoint) -> Iterator[None]:
+    """Has one checkpoint loaded at a time, without progress bars and warnings of third parties.
+
+    Raises:
+        ModelNotFoundError: What runs inside fails on the files, or transformers reports weights that the files lack and
+            that it made up: a model of random weights is none.
+    """
+    from safetensors import SafetensorError
+
+    report = _Report()
+    logger = logging.getLogger(REPORTS)
+    level = logger.level
+    try:
+        with one_at_a_time, quiet_loading(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            logger.addFilter(report)
+            logger.setLevel(HEARD)
+            try:
+                yield
+            finally:
+                logger.setLevel(level)
+                logger.removeFilter(report)
+    except (OSError, ValueError, RuntimeError, KeyError, AttributeError, SafetensorError) as err:
+        reason = str(err).strip().partition("\n")[0][:REASON_CHARS]
+        raise ModelNotFoundError(f"{checkpoint.path} holds a checkpoint that can't be loaded: {reason}") from err
+    if report.bad:
+        names = ", ".join(report.bad[:SHOWN_WEIGHTS])
+        raise ModelNotFoundError(
+            f"{checkpoint.path} is incomplete: its weights lack, or have in another shape, {len(report.bad)} of the "
+            f"model's: {names}"
+        )
+
+
+class _Report(logging.Filter):
+    """Reads transformers' reports on loaded weights instead of showing them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bad: list[str] = []
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        if "LOAD REPORT" not in text:
+            return True
+        for line in text.splitlines():
+            name, _, state = line.partition("|")
+            is_bad = any(word in state.partition("|")[0] for word in BAD_STATES)
+            if is_bad and not any(layer in name for layer in NEVER_USED):
+                self.bad.append(name.strip())
+        return False

@@ -1,0 +1,1 @@
+"""The light runtime: a model exported once, then served by openvino and tokenizers alone."""

@@ -1,0 +1,200 @@
+"""Transformers exported to OpenVINO once, kept in the user's cache under the hash of what they were made from."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from ....errors import ModelNotFoundError
+from ..fingerprint import file_sha256
+from ..folder import ModelModule
+
+__all__ = ["MANIFEST", "MODEL", "TOKENIZER", "Task", "cache_folder", "export_folder", "export_transformer"]
+
+Task: TypeAlias = Literal["feature-extraction", "sequence-classification"]
+
+MODEL = "model.xml"
+TOKENIZER = "tokenizer.json"
+MANIFEST = "export.json"
+REFUSED = "refused.json"
+VERSION = 1  # of what an export holds: another one makes every model be exported again
+LIBRARIES = (
+    "openvino",
+    "optimum-intel",
+    "sentence-transformers",
+    "transformers",
+)  # they decide what the graph computes
+SETTINGS = ("*.json", "*.txt", "*.model")  # of the model and its tokenizer, beside the weights
+NOT_ITS_OWN = ("modules.json", "config_sentence_transformers.json")  # what comes behind it and before its texts
+EXPORT_SECONDS = 1_800.0  # MiniLM takes 12 s, most of it imports; a model of 2 GB is some minutes of disk and memory
+REASON_CHARS = 300
+KEY_CHARS = 32  # 128 bits
+# The child finds the same modules as this process, whatever its __main__ is; nothing of __main__ is run again.
+_PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {module} import main; main(*sys.argv[2:])"
+
+logger = logging.getLogger(__name__)
+
+
+def cache_folder() -> Path:
+    """Returns where exported models are kept: $LATERAL_CACHE, or "lateral" in the user's cache folder.
+
+    Raises:
+        ModelNotFoundError: The user has no home to hold it.
+    """
+    if own := os.environ.get("LATERAL_CACHE"):
+        return Path(own)
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "lateral"
+    try:
+        return Path.home() / ".cache" / "lateral"
+    except RuntimeError as err:
+        raise ModelNotFoundError(f"no place for the exported model: set LATERAL_CACHE to a folder ({err})") from err
+
+
+def export_transformer(transformer: ModelModule, *, task: Task = "feature-extraction") -> Path:
+    """Returns the folder of a transformer in OpenVINO's form, exported by a process of its own if it is not there yet.
+
+    It holds the graph in float32 and the tokenizer exactly as sentence-transformers sets it up. The process that
+    exports compares the two runtimes on a few texts, and refuses a model of which they say different things. Processes
+    that ask at once wait for the first. A damaged export is made anew; a model that was refused is not tried again
+    until it or one of the libraries changes.
+
+    Args:
+        transformer: The module with the weights.
+        task: What comes out: token vectors, or the logits of a cross-encoder.
+
+    Raises:
+        ModelNotFoundError: The model can't be exported, or the cache can't be written; the message is one line.
+    """
+    from filelock import FileLock
+
+    folder = export_folder(transformer, task)
+    if _is_whole(folder):
+        return folder
+    try:
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            if not _is_whole(folder):
+                _export(transformer, task, folder)
+    except OSError as err:
+        raise ModelNotFoundError(f"{folder.parent} can't keep the exported model: {err}") from err
+    return folder
+
+
+def export_folder(transformer: ModelModule, task: Task) -> Path:
+    """Returns where a transformer's export is or would be: other weights, settings, tokenizers or libraries, elsewhere.
+
+    Args:
+        transformer: The module with the weights; what comes behind it, and prompts, make no difference.
+        task: What comes out.
+
+    Raises:
+        ModelNotFoundError: The user has no home to hold it.
+    """
+    found = {path for pattern in SETTINGS for path in transformer.path.glob(pattern)}
+    files = sorted({path for path in found if path.name not in NOT_ITS_OWN}.union(transformer.weights))
+    described: dict[str, Any] = {
+        "version": VERSION,
+        "task": task,
+        "libraries": {name: _version(name) for name in LIBRARIES},
+        "files": {path.name: file_sha256(path) for path in files if path.is_file()},
+    }
+    key = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:KEY_CHARS]
+    return cache_folder() / "openvino" / key
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _is_whole(folder: Path) -> bool:
+    """Returns whether every file of an export is as it was written; one whose time of change differs is read again."""
+    try:
+        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+        return {MODEL, TOKENIZER} <= files.keys() and all(_is_as_written(folder / name, files[name]) for name in files)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return False
+
+
+def _is_as_written(path: Path, written: Mapping[str, Any]) -> bool:
+    stat = path.stat()
+    if stat.st_size != written["bytes"]:
+        return False
+    return bool(stat.st_mtime_ns == written["changed"] or file_sha256(path) == written["sha256"])
+
+
+def _export(transformer: ModelModule, task: Task, folder: Path) -> None:
+    """Exports into a folder beside, which gets its name when it is whole; the caller holds the lock."""
+    refused = folder.with_suffix(".refused")
+    if refused.is_file():
+        raise ModelNotFoundError(refused.read_text(encoding="utf-8", errors="replace"))
+    for left in folder.parent.glob(f"{folder.name}.*.tmp"):  # of a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    logger.info("exporting the model in %s to OpenVINO, once: it takes from some seconds to minutes", transformer.path)
+    unfinished = folder.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        unfinished.mkdir(mode=0o700)
+        _run_child(transformer.path, unfinished, task, refused)
+        _write_manifest(unfinished)
+        shutil.rmtree(folder, ignore_errors=True)
+        unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _run_child(place: Path, out: Path, task: Task, refused: Path) -> None:
+    module = __name__.rpartition(".")[0] + ".export_process"
+    program = [sys.executable, "-P", "-c", _PROGRAM.format(module=module), json.dumps(_module_path())]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}  # what is exported is at hand: nothing is asked for
+    try:
+        done = subprocess.run(
+            [*program, str(place.absolute()), str(out.absolute()), task],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=EXPORT_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as err:
+        raise ModelNotFoundError(f"exporting {place} took more than {EXPORT_SECONDS:.0f} s") from err
+    if done.returncode == 0:
+        return
+    lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"it ended with exit code {done.returncode}"]
+    reason = f"{place} can't be exported to OpenVINO: {lines[-1][:REASON_CHARS]}"
+    if (out / REFUSED).is_file():
+        refused.write_text(reason, encoding="utf-8")
+    raise ModelNotFoundError(reason)
+
+
+def _module_path() -> list[str]:
+    """Returns where this process finds modules, the working directory by its name."""
+    with contextlib.suppress(FileNotFoundError):  # the working directory was removed: nothing can be imported from it
+        return [entry or os.getcwd() for entry in sys.path if isinstance(entry, str)]
+    return [entry for entry in sys.path if isinstance(entry, str) and entry]
+
+
+def _write_manifest(folder: Path) -> None:
+    """Writes what the export's files are, once they are on disk."""
+    written: dict[str, Any] = {}
+    for path in sorted(folder.iterdir()):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        stat = path.stat()
+        written[path.name] = {"bytes": stat.st_size, "changed": stat.st_mtime_ns, "sha256": file_sha256(path)}
+    with (folder / MANIFEST).open("w", encoding="utf-8") as file:
+        json.dump({"version": VERSION, "files": written}, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,120 @@
+"""A graph made on the spot: several requests in flight, in order, alone or among threads, and given up halfway."""
+
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from lateral.errors import ModelNotFoundError
+from lateral.retrievers.models.openvino.runtime import OpenVINORuntime, load_openvino, stream_count
+from lateral.retrievers.models.openvino.token_batches import TokenBatch
+
+openvino = load_openvino()
+
+
+@pytest.fixture(scope="module")
+def doubling(tmp_path_factory):
+    """A graph that gives twice each token's id."""
+    from openvino import opset13 as ops
+
+    ids = ops.parameter([-1, -1], np.int64, name="input_ids")
+    doubled = ops.multiply(ops.convert(ids, "f32"), ops.constant(2.0, dtype=np.float32))
+    return save(tmp_path_factory.mktemp("graph"), ids, doubled, "input_ids")
+
+
+def save(folder, parameter, result, name):
+    model = openvino.Model([result], [parameter])
+    model.inputs[0].get_tensor().set_names({name})
+    model.outputs[0].get_tensor().set_names({"doubled"})
+    openvino.save_model(model, folder / "model.xml", compress_to_fp16=False)
+    return folder / "model.xml"
+
+
+def batch(number, width=3):
+    ids = np.full((2, width), number, np.int64)
+    return TokenBatch([number, number + 1], [width, width], {name: ids for name in TokenBatch.INPUTS})
+
+
+def test_batches_come_back_in_order_with_their_outputs(doubling):
+    runtime = OpenVINORuntime(doubling, precision="float32")
+    for _ in range(2):
+        results = [
+            (it.positions[0], out["doubled"].copy()) for it, out in runtime.run(batch(i, 1 + i) for i in range(20))
+        ]
+        assert [number for number, _ in results] == list(range(20))
+        for number, doubled in results:
+            np.testing.assert_array_equal(doubled, np.full((2, 1 + number), 2 * number, np.float32))
+
+
+def test_batches_are_asked_for_while_others_are_computed(doubling):
+    asked = []
+    runtime = OpenVINORuntime(doubling, precision="float32")
+    next(runtime.run(asked.append(number) or batch(number) for number in range(20)))
+    assert len(asked) == stream_count() + 2
+
+
+def test_no_batch_gives_nothing(doubling):
+    assert list(OpenVINORuntime(doubling, precision="float32").run([])) == []
+
+
+def test_giving_up_halfway_leaves_it_usable(doubling):
+    runtime = OpenVINORuntime(doubling, precision="float32")
+
+    def failing():
+        yield batch(1)
+        yield batch(2)
+        raise KeyboardInterrupt("stopped")
+
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt, match="stopped"):
+            for _ in runtime.run(failing()):
+                pass
+        results = runtime.run(batch(number) for number in range(20))
+        next(results)
+        results.close()
+    assert len(list(runtime.run(batch(number) for number in range(20)))) == 20
+
+
+def test_threads_share_it(doubling):
+    runtime = OpenVINORuntime(doubling, precision="float32")
+    wrong, threads = [], []
+
+    def work(number):
+        for _, outputs in runtime.run(batch(number, 1 + i % 7) for i in range(200)):
+            if not (outputs["doubled"] == 2 * number).all():
+                wrong.append(number)
+
+    for number in range(6):
+        threads.append(threading.Thread(target=work, args=(number,)))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_graph_with_other_inputs_is_refused(tmp_path):
+    from openvino import opset13 as ops
+
+    pixels = ops.parameter([-1, -1], np.float32, name="pixels")
+    path = save(tmp_path, pixels, ops.relu(pixels), "pixel_values")
+    with pytest.raises(ModelNotFoundError, match="takes inputs that are not known: pixel_values"):
+        OpenVINORuntime(path, precision="float32")
+
+
+def test_damaged_graph_is_reported(tmp_path):
+    (tmp_path / "model.xml").write_text("<net")
+    with pytest.raises(ModelNotFoundError, match=r"OpenVINO can't compile .*model\.xml"):
+        OpenVINORuntime(tmp_path / "model.xml", precision="float32")
+
+
+def test_importing_openvino_reports_nothing_and_hides_nothing_afterwards():
+    code = """
+import sys
+from lateral.retrievers.models.openvino.runtime import load_openvino
+load_openvino()
+assert not [name for name in sys.modules if name.startswith("openvino_telemetry")]
+assert sys.modules["openvino.tools.ovc.telemetry_utils"].tm.__name__ == "openvino.tools.ovc.telemetry_stub"
+import openvino_telemetry
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
