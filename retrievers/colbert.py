@@ -20,6 +20,7 @@ from .models.colbert import ColbertBackend, load_colbert
 from .retriever import TokenEncoder, VectorSpace, Where
 from .store import Index, Snapshot, Writer
 from .store.formats import VectorFormat, check_format
+from .token_pooling import PooledEncoder, check_pool_factor
 
 __all__ = ["RETRIEVER", "ColBERTRetriever"]
 
@@ -38,10 +39,12 @@ class ColBERTRetriever:
         encoder: An encoder of your own in place of a checkpoint.
         vectors: How a new index stores token vectors: "float32", "float16", "int8" or "binary"; None: as the index was
             made, float16 for a new one.
+        pool_factor: How many of a document's token vectors become one: 2 halves the index; see
+            `lateral.retrievers.token_pooling.pool_tokens`. A new index remembers it.
         cache_bytes: How much memory a copy of the vectors as bytes may take, which searches are faster with.
 
     Raises:
-        InvalidArgumentError: There is neither a model nor an encoder, or the format is none.
+        InvalidArgumentError: There is neither a model nor an encoder, the format is none, or pool_factor is below 1.
 
     Source:
         Khattab & Zaharia 2020, ColBERT, section 3.
@@ -57,6 +60,7 @@ class ColBERTRetriever:
         backend: ColbertBackend = "auto",
         encoder: TokenEncoder | None = None,
         vectors: str | None = None,
+        pool_factor: float | str = 1,
         cache_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:
         if model is None and encoder is None:
@@ -67,7 +71,9 @@ class ColBERTRetriever:
         self._encoder = encoder
         self._backend = backend
         self.format = None if vectors is None else check_format(vectors)
+        self._pool_factor = check_pool_factor(pool_factor)
         self._cache_bytes = cache_bytes
+        self._pooled: TokenEncoder | None = None
         self._index: Index | None = None
         self._lock = threading.Lock()
 
@@ -79,15 +85,17 @@ class ColBERTRetriever:
             ModelNotFoundError: The checkpoint can't be had.
         """
         with self._lock:
-            if self._encoder is None:
-                self._encoder = load_colbert(str(self._model), backend=self._backend)
-            return self._encoder
+            if self._pooled is None:
+                encoder = self._encoder or load_colbert(str(self._model), backend=self._backend)
+                self._pooled = encoder if self._pool_factor == 1 else PooledEncoder(encoder, self._pool_factor)
+            return self._pooled
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """The checkpoint's name, and the vectors' format if one was asked for."""
+        """The checkpoint's name; the vectors' format if one was asked for; the pool factor unless it is 1."""
         form = {} if self.format is None else {"vectors": self.format}
-        return {"model": str(self._model), **form}
+        pooled = {} if self._pool_factor == 1 else {"pool_factor": f"{self._pool_factor:g}"}
+        return {"model": str(self._model), **form, **pooled}
 
     def attach(self, index: Index) -> None:
         """Tells it which index to search."""

@@ -7,15 +7,24 @@ import resource
 import statistics
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from lateral import RAG, BiEncoderRetriever
 from lateral.loaders.indexed_text import indexed_text
 from lateral.rag.evaluation import document_ranking, read_beir, score_run
+from lateral.retrievers.exact import ExactSearch
 from lateral.retrievers.models import find_model, load_bi_encoder
+from lateral.retrievers.store import SegmentRows
+from lateral.retrievers.store.segments import open_segment, write_segment
 
 DEPTH = 100
+DIM = 384
+VECTORS_A_SEGMENT = 65_536
+QUERIES = 50
+READ_BYTES = 800_000_000
+REPEATS = 9
 
 
 def encoder_of(runtime):
@@ -75,12 +84,69 @@ def quality(corpus, index, runtime):
     return {"ndcg": score_run(judged.qrels, run)["nDCG@10"]}
 
 
+def exact(corpus, folder, how):
+    """Exact search over random unit vectors: milliseconds, megabytes on disk and of memory, the machine's bandwidth.
+
+    Args:
+        corpus: Not read.
+        folder: Where the segment is written.
+        how: Such as "100000-int8".
+    """
+    count, _, form = how.partition("-")
+    made = Path(folder) / how
+    made.mkdir(parents=True)
+    segments, positions, rng = [], 0, np.random.default_rng(0)
+    while positions < int(count):
+        rows = min(VECTORS_A_SEGMENT, int(count) - positions)
+        vectors = rng.standard_normal((rows, DIM), dtype=np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        stored = open_segment(made, write_segment(made, vectors, form), DIM, form)
+        places = np.arange(rows)
+        segments.append(SegmentRows(stored, places, np.ones(rows, np.int64), positions + places))
+        positions += rows
+    queries = rng.standard_normal((QUERIES, DIM), dtype=np.float32)
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    before = anonymous_mb()
+    search = ExactSearch(segments, int(count))
+    search.search(queries[0], 10)
+    times = []
+    for query in queries:
+        start = time.perf_counter()
+        search.search(query, 10)
+        times.append(1_000 * (time.perf_counter() - start))
+    return {
+        "p50_ms": statistics.median(times),
+        "memory_mb": anonymous_mb() - before,
+        "disk_mb": sum(file.stat().st_size for file in made.rglob("*.npy")) / 1e6,
+        "gb_s": bandwidth(),
+    }
+
+
+def bandwidth():
+    """Gigabytes a second that all cores read together, from memory that no cache holds."""
+    block = np.ones(READ_BYTES // 8 // os.cpu_count(), np.int64)
+    blocks = [block, *(block.copy() for _ in range(os.cpu_count() - 1))]
+    best = 0.0
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for _ in range(REPEATS):
+            start = time.perf_counter()
+            list(threads.map(np.max, blocks))
+            best = max(best, READ_BYTES / 1e9 / (time.perf_counter() - start))
+    return best
+
+
+def anonymous_mb():
+    """Megabytes that are this process's own: what is mapped from files does not count."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("RssAnon:")[2].split()[0]) / 1024
+
+
 def peak_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main():
-    measurements = {"nodes": nodes, "index": index_corpus, "raw": raw, "quality": quality}
+    measurements = {"nodes": nodes, "index": index_corpus, "raw": raw, "quality": quality, "exact": exact}
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=measurements)
     parser.add_argument("corpus", type=Path)

@@ -12,6 +12,7 @@ from report import Row, measured
 
 REPEATS = 3
 COLD_REPEATS = 7
+DIM = 384
 LOSS = 0.003  # of nDCG@10 against torch in float32
 LIGHT = ("torch", "sentence_transformers", "transformers", "chromadb")  # what a cold search must not load
 RUNTIMES = {"OpenVINO": "openvino-auto", "torch": "torch-auto"}
@@ -28,7 +29,7 @@ def rows(corpora, out):
     measured("measure_speed.py", "index", cranfield, made, "openvino-auto")
     told = measured("measure_speed.py", "nodes", cranfield, made, nodes)
     found = indexing(cranfield, out, nodes, told["model"])
-    found += [cold_search(made)]
+    found += [cold_search(made), *exact_search(out)]
     for name in ("cranfield", "xquad-en"):
         if (corpora / name).is_dir():
             found += quality(name, corpora / name, out)
@@ -89,6 +90,25 @@ def cold_search(index):
     return Row(
         "cold start: `lateral search`, process start to hits", figure, "1.5 s, none", seconds <= 1.5 and not heavy
     )
+
+
+def exact_search(out):
+    """How near exact search comes to reading every vector once, and how it grows."""
+    found = []
+    for form, width in (("float32", 4), ("int8", 1)):
+        for count in (10_000, 100_000, 1_000_000):
+            folder = fresh(out / "exact")
+            it = measured("measure_speed.py", "exact", out, folder, f"{count}-{form}")
+            least = count * DIM * width / 1e6 / it["gb_s"]
+            figure = f"p50 {it['p50_ms']:.2f} ms, {it['disk_mb']:.0f} MB on disk, {it['memory_mb']:.0f} MB of memory"
+            work = f"exact search, {count:,} x {DIM}, {form}"
+            if count == 100_000:
+                figure += f"; {it['p50_ms'] / least:.2f}x of reading them once at {it['gb_s']:.1f} GB/s"
+                found.append(Row(work, figure, "1.5x", it["p50_ms"] <= 1.5 * least))
+            else:
+                found.append(Row(work, figure, "textbook: 30 ms" if count == 1_000_000 else ""))
+    shutil.rmtree(out / "exact")
+    return found
 
 
 def quality(name, corpus, out):
