@@ -126,7 +126,7 @@ def test_default_equals_plain_sentence_transformers(plain, lasting_cache):
 
 
 def test_space_and_token_counts_are_those_of_torch(tiny):
-    path = tiny("prompts", prompts=PROMPTS)
+    path = tiny("long prompts", prompts=PROMPTS)
     ours, theirs = light(path), load_bi_encoder(str(path), backend="torch")
     assert ours.space == theirs.space
     assert ours.max_tokens == theirs.max_tokens
@@ -175,7 +175,7 @@ def test_other_than_texts_is_refused(texts):
 
 
 def test_halves_of_surrogate_pairs_are_read_as_replacement_characters(tiny):
-    encoder = light(tiny("prompts", prompts=PROMPTS))
+    encoder = light(tiny("long prompts", prompts=PROMPTS))
     broken, whole = ["a \ud800 b", "\udfff"], ["a \ufffd b", "\ufffd"]
     np.testing.assert_array_equal(encoder.encode_documents(broken), encoder.encode_documents(whole))
     np.testing.assert_array_equal(encoder.encode_queries(broken), encoder.encode_queries(whole))
