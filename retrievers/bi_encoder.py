@@ -8,12 +8,12 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import EncoderMismatchError
+from ..errors import EncoderMismatchError, InvalidArgumentError
 from .chroma.store import ChromaSearch, Positions, check_store
 from .exact import ExactSearch
 from .hit import Hit, check_top_k
-from .indexed import hits_at, opened
-from .models import DEFAULT_BI_ENCODER, load_bi_encoder
+from .indexed import attached, hits_at, opened
+from .models import DEFAULT_BI_ENCODER, lasting_name, load_bi_encoder
 from .retriever import Encoder, TokenEncoder, VectorSpace, Where
 from .store import Index, IndexConfig, RetrieverConfig, Snapshot, Writer
 from .store.formats import check_format
@@ -61,6 +61,11 @@ class BiEncoderRetriever:
         store: str = "auto",
         vectors: str | None = None,
     ) -> None:
+        if isinstance(encoder, TokenEncoder):
+            raise InvalidArgumentError(
+                f"the bi-encoder retriever needs an encoder of one vector a text, got {type(encoder).__name__}, which "
+                "gives one a token: use it with ColBERTRetriever"
+            )
         self._encoder = encoder
         self._store = check_store(store)
         self.format = None if vectors is None else check_format(vectors)
@@ -87,11 +92,15 @@ class BiEncoderRetriever:
         """The model's name; the store unless it is "auto"; the vectors' format if one was asked for."""
         store = {} if self._store == "auto" else {"store": self._store}
         form = {} if self.format is None else {"vectors": self.format}
-        return {"model": self._model, **store, **form}
+        return {"model": lasting_name(self._model), **store, **form}
 
     def attach(self, index: Index) -> None:
-        """Tells it which index to search."""
-        self._index, self._checked = index, False
+        """Tells it which index to search.
+
+        Raises:
+            IndexConfigError: It serves another one already.
+        """
+        self._index, self._checked = attached(self._index, index, self.name), False
 
     def retrieve(self, query: str, top_k: int, where: Where | None = None) -> list[Hit]:
         """Returns the chunks whose vectors are nearest to the query's.

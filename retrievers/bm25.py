@@ -12,7 +12,7 @@ from ..errors import IndexCorruptError
 from ..loaders.indexed_text import indexed_text
 from .analysis import analyzer
 from .hit import Hit, check_top_k
-from .indexed import hits_at, opened
+from .indexed import attached, hits_at, opened
 from .retriever import Encoder, Where
 from .store import Index, Snapshot, Writer
 from .top import top_positions
@@ -61,8 +61,12 @@ class BM25Retriever:
         return {"language": self._language}
 
     def attach(self, index: Index) -> None:
-        """Tells it which index to search."""
-        self._index = index
+        """Tells it which index to search.
+
+        Raises:
+            IndexConfigError: It serves another one already.
+        """
+        self._index = attached(self._index, index, self.name)
 
     def retrieve(self, query: str, top_k: int, where: Where | None = None) -> list[Hit]:
         """Returns the chunks with the highest BM25 scores.

@@ -14,8 +14,9 @@ from ..loaders.node import Node
 from .bi_encoder import check_space
 from .explanation import Explanation, Part
 from .hit import Hit, check_top_k
-from .indexed import hits_at, opened, storage_space
+from .indexed import attached, hits_at, opened, storage_space
 from .maxsim import DEFAULT_CACHE_BYTES, MaxSimSearch, token_segment
+from .models import lasting_name
 from .models.colbert import ColbertBackend, load_colbert
 from .retriever import TokenEncoder, VectorSpace, Where
 from .store import Index, Snapshot, Writer
@@ -67,6 +68,10 @@ class ColBERTRetriever:
             raise InvalidArgumentError(
                 "the colbert retriever needs a checkpoint: name one, such as 'colbert-ir/colbertv2.0', or its folder"
             )
+        if encoder is not None and not isinstance(encoder, TokenEncoder):
+            raise InvalidArgumentError(
+                f"the colbert retriever needs token vectors, from a TokenEncoder, got {type(encoder).__name__}"
+            )
         self._model = model if encoder is None else encoder.space.model
         self._encoder = encoder
         self._backend = backend
@@ -95,11 +100,15 @@ class ColBERTRetriever:
         """The checkpoint's name; the vectors' format if one was asked for; the pool factor unless it is 1."""
         form = {} if self.format is None else {"vectors": self.format}
         pooled = {} if self._pool_factor == 1 else {"pool_factor": f"{self._pool_factor:g}"}
-        return {"model": str(self._model), **form, **pooled}
+        return {"model": lasting_name(str(self._model)), **form, **pooled}
 
     def attach(self, index: Index) -> None:
-        """Tells it which index to search."""
-        self._index = index
+        """Tells it which index to search.
+
+        Raises:
+            IndexConfigError: It serves another one already.
+        """
+        self._index = attached(self._index, index, self.name)
 
     def retrieve(self, query: str, top_k: int, where: Where | None = None) -> list[Hit]:
         """Returns the chunks that match the query's tokens best.
@@ -124,7 +133,8 @@ class ColBERTRetriever:
             if not len(matrix):
                 return []
             positions, scores = search.search(matrix, top_k, allowed)
-            return hits_at(snapshot, self.name, positions.tolist(), (scores / len(matrix)).tolist())
+            means = np.clip(scores / len(matrix), -1, 1)  # what is stored may be a little longer than 1
+            return hits_at(snapshot, self.name, positions.tolist(), means.tolist())
 
     def refresh(self, writer: Writer) -> None:
         """Merges vector segments where that pays; exact search needs nothing else."""

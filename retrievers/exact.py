@@ -54,7 +54,7 @@ class ExactSearch:
         check_scores(query)
         if allowed is not None and np.count_nonzero(allowed) * GATHER_SHARE <= self._count:
             return self.best(np.flatnonzero(allowed), query, top_k)
-        rough, error = np.empty(self._count, np.float32), _rounding(len(query))
+        rough, error = np.empty(self._count, np.float32), 0.0
         for segment, products in zip(self._segments, self._products, strict=True):
             values, missed = products.with_query(query)
             rough[segment.positions] = values[segment.rows]
@@ -63,7 +63,7 @@ class ExactSearch:
         if not len(found):
             return self.best(found, query, top_k)
         # The rough products may have put the last ones in the wrong order: look at all that come near.
-        near = rough >= rough[found[-1]] - 2 * error
+        near = rough >= rough[found[-1]] - 2 * (error + _rounding(len(query)))
         return self.best(np.flatnonzero(near if allowed is None else near & allowed), query, top_k)
 
     def best(

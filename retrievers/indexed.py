@@ -11,7 +11,7 @@ from .hit import Hit, ranked
 from .retriever import Encoder, TokenEncoder, VectorSpace, Where
 from .store import Index, Snapshot, Writer
 
-__all__ = ["IndexedRetriever", "hits_at", "is_indexed", "opened", "storage_space"]
+__all__ = ["IndexedRetriever", "attached", "hits_at", "is_indexed", "opened", "storage_space"]
 
 
 class IndexedRetriever(Protocol):
@@ -64,6 +64,19 @@ def storage_space(retriever: IndexedRetriever) -> VectorSpace | None:
         return None
     form = getattr(retriever, "format", None) or getattr(retriever, "default_format", "float32")
     return replace(retriever.encoder.space, format=str(form))
+
+
+def attached(present: Index | None, index: Index, name: str) -> Index:
+    """Returns the index that a retriever is to serve.
+
+    Raises:
+        IndexConfigError: It serves one in another folder: what it derives would be written to the wrong one.
+    """
+    if present is not None and present.folder.absolute() != index.folder.absolute():
+        raise IndexConfigError(
+            f"this {name} retriever serves the index at '{present.folder}': make another one for '{index.folder}'"
+        )
+    return index
 
 
 def opened(index: Index | None, name: str) -> Index:

@@ -20,6 +20,7 @@ from .top import check_scores
 __all__ = ["DEFAULT_CACHE_BYTES", "MaxSimSearch", "TokenSegment", "maxsim", "token_segment"]
 
 BLOCK_TOKENS = 8_192  # the products of a block with 32 query tokens take 1 MB: they stay in a core's cache
+QUERY_RUN = 128  # query tokens at a time: memory does not grow with the query's length
 DEFAULT_CACHE_BYTES = 1 << 30
 FLOAT_SLACK = 1e-4  # what rounding adds to sums of products of unit vectors in float32, for a thousand query tokens
 NO_TOKENS = -np.inf  # a text without tokens matches nothing
@@ -188,10 +189,12 @@ class MaxSimSearch:
 
         def look(make: Callable[[], _Block]) -> None:
             block = make()
-            similarities = block.products(codes) * block.scales
-            best = np.maximum.reduceat(similarities, block.starts, axis=1)
-            rough = scales @ best
-            error = missed * block.longest + kept * block.lost + FLOAT_SLACK
+            rough = np.zeros(len(block.texts), np.float32)
+            for start in range(0, len(codes), QUERY_RUN):
+                run = slice(start, start + QUERY_RUN)
+                similarities = block.products(codes[run]) * block.scales
+                rough += scales[run] @ np.maximum.reduceat(similarities, block.starts, axis=1)
+            error = missed * block.longest + kept * block.lost + FLOAT_SLACK * max(1.0, len(query) / 1_000)
             low[block.texts], high[block.texts] = rough - error, rough + error
 
         for _ in _in_threads(look, self._blocks):
@@ -201,7 +204,10 @@ class MaxSimSearch:
     def _exact(self, query: NDArray[np.float32], texts: NDArray[np.int64]) -> NDArray[np.float32]:
         tokens = [self.tokens(int(text)) for text in texts]
         starts = np.cumsum([0, *(len(it) for it in tokens)])[:-1]
-        return maxsim(query, np.concatenate(tokens), starts).astype(np.float32)
+        together = np.concatenate(tokens)
+        runs = (query[start : start + QUERY_RUN] for start in range(0, len(query), QUERY_RUN))
+        scores: NDArray[np.float64] = np.sum([maxsim(run, together, starts) for run in runs], axis=0)
+        return scores.astype(np.float32)
 
     def _batches(self, texts: NDArray[np.int64]) -> list[tuple[int, int]]:
         """Returns runs of texts of about a block's tokens each."""

@@ -13,7 +13,7 @@ from .store.formats import LARGEST_CODE, StoredVectors
 
 __all__ = ["Products", "quantized"]
 
-LONGEST = 1.02  # norm of a stored vector: bytes make a unit vector up to a hundredth longer
+NORM_SLACK = 1e-5  # of a norm computed in float32
 BLOCK_ROWS = 16_384  # of halves and signs, decoded to float32 at once: 25 MB at 384 dimensions
 
 
@@ -26,6 +26,7 @@ class Products:
 
     def __init__(self, vectors: StoredVectors) -> None:
         self._vectors = vectors
+        self._longest: float | None = None
 
     def with_query(self, query: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
         """Returns the products, float32, shape (rows,), and how far one may be from that of the decoded vector.
@@ -41,7 +42,9 @@ class Products:
             return products, 0.0
         if vectors.scales is not None:
             codes, scale, lost = quantized(query[None])
-            return self._of_bytes(codes) * (vectors.scales * scale[0]), float(lost[0]) * LONGEST
+            return self._of_bytes(codes) * (vectors.scales * scale[0]), float(lost[0]) * self._longest_norm(
+                vectors.scales
+            )
         out = np.empty(len(vectors), np.float32)
 
         def fill(rows: slice) -> None:
@@ -49,6 +52,19 @@ class Products:
 
         _in_threads(fill, len(vectors), BLOCK_ROWS)
         return out, 0.0
+
+    def _longest_norm(self, scales: NDArray[np.float32]) -> float:
+        """Returns the greatest norm of a stored vector: what a query's loss can grow to in a product."""
+        if self._longest is None:
+            norms = np.zeros(len(scales), np.float32)
+
+            def fill(rows: slice) -> None:
+                codes = self._vectors.codes[rows].astype(np.float32)
+                norms[rows] = np.sqrt(np.einsum("ij,ij->i", codes, codes)) * scales[rows]
+
+            _in_threads(fill, len(scales), BLOCK_ROWS)
+            self._longest = float(norms.max(initial=0)) * (1 + NORM_SLACK)
+        return self._longest
 
     def _of_bytes(self, codes: NDArray[np.int8]) -> NDArray[np.int32]:
         import numkong

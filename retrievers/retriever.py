@@ -47,7 +47,10 @@ class VectorSpace:
 
 @runtime_checkable
 class Encoder(Protocol):
-    """A bi-encoder: one L2-normalised vector a text, queries and documents in one space."""
+    """A bi-encoder: one L2-normalised vector a text, queries and documents in one space.
+
+    Its methods may be called from several threads: documents are encoded in one while others count and ask.
+    """
 
     @property
     def space(self) -> VectorSpace:
@@ -74,7 +77,10 @@ class Encoder(Protocol):
 
 @runtime_checkable
 class TokenEncoder(Protocol):
-    """A late-interaction encoder: a matrix of L2-normalised token vectors a text, both sides in one space."""
+    """A late-interaction encoder: a matrix of L2-normalised token vectors a text, both sides in one space.
+
+    Its methods may be called from several threads, as an `Encoder`'s.
+    """
 
     @property
     def space(self) -> VectorSpace:

@@ -11,15 +11,15 @@ __all__ = ["check_scores", "top_positions"]
 
 
 def check_scores(scores: NDArray[np.float32]) -> None:
-    """Raises when a score is not a number.
+    """Raises when a score is not a finite number.
 
     Raises:
         InvalidArgumentError: A score is NaN.
     """
-    if np.isnan(scores).any():
+    if not np.isfinite(scores).all():
         raise InvalidArgumentError(
-            "a score is NaN: the encoder gave a query vector that is not finite, or a stored vector is damaged: "
-            "`lateral verify` tells"
+            "a score is NaN or infinite: the encoder gave a query vector that is not finite, or a stored vector is "
+            "damaged: `lateral verify` tells"
         )
 
 

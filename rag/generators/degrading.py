@@ -47,6 +47,7 @@ class DegradingStream(Iterator[str]):
         self._begun = False
         self._ended = False
         self.error: Exception | None = None
+        self._raised: Exception | None = None  # raised again by whoever reads on: half an answer is none
         self._pieces: Iterator[str] = iter(())
         try:
             self._pieces = generator.generate(messages)
@@ -54,12 +55,19 @@ class DegradingStream(Iterator[str]):
             self._fail(err)
 
     def __next__(self) -> str:
+        if self._raised is not None:
+            raise self._raised
         while not self._ended:
             try:
                 piece = next(self._pieces)
+            except StopIteration:
+                raise
             except FAILURES as err:
                 self._fail(err)
                 continue
+            except Exception as err:
+                self._raised = err
+                raise
             self._begun = self._begun or bool(piece.strip())
             return piece
         raise StopIteration
@@ -84,6 +92,7 @@ class DegradingStream(Iterator[str]):
 
     def _fail(self, err: Exception) -> None:
         if self._strict or self.error is not None or (self._fallback is None and not self._begun):
+            self._raised = err
             raise err
         self.error = err
         logger.warning("the answer is %s: %s", "cut short" if self._begun else "the passages", err)

@@ -13,7 +13,7 @@ from ...loaders.indexed_text import indexed_text
 from ...loaders.node import LoadFailure, Node, document_id
 from ...retrievers.indexed import IndexedRetriever
 from ...retrievers.store import NewVectors, StoredDocument, Writer, hash_text
-from .encoding import EncodingThread, SpaceEncoder, check_spaces, encode_missing, encoders_of
+from .encoding import EncodingThread, SpaceEncoder, check_spaces, encoders_of
 from .report import AddReport
 
 __all__ = ["Ingest", "Progress"]
@@ -213,14 +213,12 @@ class Ingest:
         self._advance(len(pending.documents))
         self._keep_up(pending.nodes)
 
-    def _complete(
-        self, encoder: SpaceEncoder, future: Future[NewVectors], texts: dict[bytes, str]
-    ) -> tuple[NewVectors, NewVectors]:
+    def _complete(self, encoder: SpaceEncoder, future: Future[NewVectors], texts: dict[bytes, str]) -> list[NewVectors]:
         """Returns the batch's vectors, and those that the index had when they were counted on and dropped since."""
         encoded = future.result()
-        new = set(encoded.text_hashes)
-        counted_on = {text_hash: text for text_hash, text in texts.items() if text_hash not in new}
-        return encoded, encode_missing(self._writer, encoder, counted_on)
+        held = self._writer.known_vectors(encoder.space, list(texts)) | set(encoded.text_hashes)
+        dropped = {text_hash: text for text_hash, text in texts.items() if text_hash not in held}
+        return [encoded, self._encoding.submit(encoder, dropped).result()] if dropped else [encoded]
 
     def _keep_up(self, nodes: int) -> None:
         """Keeps readers fast in the middle of a long run."""

@@ -17,6 +17,7 @@ from .encoding import ENCODE_BATCH, SpaceEncoder, check_spaces, encode_missing, 
 
 __all__ = ["IndexStatus", "VectorUse", "VerifyReport", "read_status", "refresh_derived", "repair_vectors"]
 
+CUT = "FROM nodes WHERE EXISTS (SELECT 1 FROM vectors v WHERE v.text_hash = nodes.text_hash AND v.cut)"
 VECTOR_USE = (
     "SELECT r.name, p.format, sum(s.rows), sum(s.bytes), sum(s.loss * s.rows) / max(sum(s.rows), 1) FROM retrievers r "
     "JOIN spaces p ON p.id = r.space_id JOIN segments s ON s.space_id = p.id GROUP BY r.name ORDER BY r.position"
@@ -117,7 +118,7 @@ def read_status(folder: Path, snapshot: Snapshot) -> IndexStatus:
         chunks=snapshot.count("FROM nodes WHERE kind = 'chunk'"),
         pages=snapshot.count("FROM nodes WHERE kind = 'page'"),
         pages_without_text=snapshot.count("FROM nodes WHERE kind = 'page' AND text = ''"),
-        cut_passages=snapshot.count("FROM nodes n JOIN vectors v ON v.text_hash = n.text_hash WHERE v.cut"),
+        cut_passages=snapshot.count(CUT),
         stale={document.source: document.stale for document in documents if document.stale is not None},
         warnings={document.source: document.warnings for document in documents if document.warnings},
         retrievers={it.name: dict(it.settings) for it in config.retrievers} if config else {},

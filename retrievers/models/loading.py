@@ -21,7 +21,7 @@ from .openvino.encoder import OpenVINOEncoder
 from .openvino.vector_head import refusal
 from .sentence_transformer import SentenceTransformerEncoder
 
-__all__ = ["DEFAULT_BI_ENCODER", "Backend", "find_model", "load_bi_encoder", "local_folder"]
+__all__ = ["DEFAULT_BI_ENCODER", "Backend", "find_model", "lasting_name", "load_bi_encoder", "local_folder"]
 
 Backend: TypeAlias = Literal["auto", "torch", "openvino"]
 
@@ -136,6 +136,12 @@ def find_model(model: str, *, offline: bool = False) -> ModelFolder:
         except ModelNotFoundError as err:
             tried.append(f"{place}: {err}")
     raise _not_found(model, tried)
+
+
+def lasting_name(model: str) -> str:
+    """Returns the model's name as an index can remember it: a folder by its absolute path."""
+    folder = local_folder(model)
+    return model if folder is None else str(folder.absolute())
 
 
 def local_folder(model: str) -> Path | None:

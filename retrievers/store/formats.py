@@ -90,12 +90,19 @@ def pack(vectors: NDArray[np.float32], form: VectorFormat) -> NDArray[np.generic
     Args:
         vectors: float32, shape (rows, dim), finite.
         form: How to store them.
+
+    Raises:
+        InvalidArgumentError: A value is too large for the format.
     """
     rows, dim = vectors.shape
     if form == "binary":
         return np.packbits(vectors > 0, axis=1)
     if form != "int8":
-        return np.ascontiguousarray(vectors, dtype=_DTYPES[form])
+        with np.errstate(over="ignore"):
+            packed = np.ascontiguousarray(vectors, dtype=_DTYPES[form])
+        if not np.isfinite(packed).all():
+            raise InvalidArgumentError(f"a vector has values that {form} can't hold: L2-normalise them, or use float32")
+        return packed
     scales = np.abs(vectors).max(axis=1, initial=0).astype(np.float32) / LARGEST_CODE
     codes = np.rint(vectors / np.where(scales > 0, scales, 1)[:, None]).astype(np.int8)
     packed = np.zeros(packed_shape(rows, dim, form), np.int8)

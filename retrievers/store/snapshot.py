@@ -219,7 +219,10 @@ class Snapshot:
         if len(rows) != (chunks := len(self.chunk_ids())):
             raise IndexCorruptError(f"'{self.folder}' has {len(rows)} or {chunks} chunks: run `lateral verify`")
         result: list[SegmentRows] = []
-        for segment_id, segment in self.segments(np.unique(rows[:, 0]).tolist()):
+        wanted = np.unique(rows[:, 0]).tolist()
+        if len(segments := self.segments(wanted)) != len(wanted):
+            raise IndexCorruptError(f"'{self.folder}' names segments that it lacks: run `lateral verify`")
+        for segment_id, segment in segments:
             positions = np.flatnonzero(rows[:, 0] == segment_id)
             first, counts = rows[positions, 1], rows[positions, 2]
             if (first + counts).max() > segment.rows or min(first.min(), counts.min()) < 0:

@@ -342,12 +342,13 @@ class Writer:
     def _worth_merging(self, space_id: int) -> list[tuple[int, Segment]]:
         rows = self._connection.execute(
             "SELECT s.id, s.file, s.rows, s.bytes, s.sha256, s.loss, "
-            "(SELECT coalesce(sum(v.count), 0) FROM vectors v WHERE v.segment_id = s.id) "
+            "(SELECT coalesce(sum(v.count), 0) FROM vectors v WHERE v.segment_id = s.id), "
+            "EXISTS (SELECT 1 FROM vectors v WHERE v.segment_id = s.id) "
             "FROM segments s WHERE s.space_id = ? ORDER BY s.id",
             (space_id,),
         ).fetchall()
-        holed = {row[0] for row in rows if row[6] < row[2] * (1 - MAX_DEAD_SHARE)}
-        small = {row[0] for row in rows if row[6] * row[3] < SMALL_SEGMENT_BYTES * row[2]}
+        holed = {row[0] for row in rows if row[6] < row[2] * (1 - MAX_DEAD_SHARE) or not row[7]}
+        small = {row[0] for row in rows if row[6] * row[3] <= SMALL_SEGMENT_BYTES * row[2]}
         chosen = holed | (small if len(small) > MAX_SMALL_SEGMENTS else set())
         return [(row[0], Segment(*row[1:6])) for row in rows if row[0] in chosen]
 
@@ -366,7 +367,8 @@ class Writer:
             taken = [np.arange(row, row + count) for row, count, _ in live]
             parts.append((open_segment(self._folder, segment, dim, form), np.concatenate([NO_ROWS, *taken])))
             lost += segment.loss * (rows - before)
-        merged = write_packed(self._folder, take(parts, dim, form), rows, lost / rows) if rows else None
+        # Texts without vectors have rows of the catalog too: as long as there is one, there is a segment.
+        merged = write_packed(self._folder, take(parts, dim, form), rows, lost / max(rows, 1)) if moves else None
         with self._transaction():
             merged_id = None if merged is None else self._insert_segment(space_id, merged)
             self._connection.executemany(

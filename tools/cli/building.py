@@ -70,10 +70,10 @@ def build_generator(settings: Settings) -> Generator | None:
 
 
 def _made(settings: Settings) -> IndexConfig | None:
-    """Returns how the index was made, None where there is none."""
+    """Returns how the index was made, None where there is none or it holds no document: it may be made anew."""
     try:
         with Index(settings.index).read() as snapshot:
-            return snapshot.config()
+            return snapshot.config() if snapshot.count("FROM documents") else None
     except IndexNotFoundError:
         return None
 

@@ -145,6 +145,19 @@ def test_strict_raises(ask, make_passage):
         next(stream)
 
 
+def test_reading_on_after_an_error_raises_it_again(make_passage):
+    class Breaking:
+        def generate(self, messages):
+            yield "Half of an "
+            raise RuntimeError("a bug in a generator")
+
+    stream = DegradingStream(Breaking(), None, build_messages(QUESTION, [make_passage(TEA)]))
+    assert next(stream) == "Half of an "
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="a bug in a generator"):
+            next(stream)
+
+
 def test_a_failure_in_the_middle_keeps_what_was_written(ask, make_passage):
     _, generator = ask(wire.reset("Green tea is brewed at "))
     stream = DegradingStream(generator, quoting(), build_messages(QUESTION, [make_passage(TEA)]))
