@@ -133,11 +133,10 @@ def test_a_text_without_tokens_is_never_found_and_an_empty_index_has_nothing():
 
 @pytest.mark.parametrize(("where", "form"), [("query", "int8"), ("text", "float32"), ("text", "float16")])
 def test_a_value_that_is_no_number_is_an_error(where, form):
-    texts, query = some_texts([3, 3, 3]), some_texts([2])[0].copy()
-    broken = query if where == "query" else texts[1]
-    broken[0, 0] = np.nan
+    segment, query = segment_of(some_texts([3, 3, 3]), form), some_texts([2])[0].copy()
+    (query if where == "query" else segment.vectors.codes)[1, 0] = np.nan
     with pytest.raises(InvalidArgumentError, match="NaN"):
-        MaxSimSearch([segment_of(texts, form)], 3).search(query, 2)
+        MaxSimSearch([segment], 3).search(query, 2)
 
 
 def test_a_text_by_its_number_gives_its_tokens():
