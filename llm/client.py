@@ -195,7 +195,9 @@ def _checked_url(url: str | None) -> str | None:
         return None
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InvalidArgumentError(f"base_url must be such as 'http://localhost:8000/v1', got {shown_url(url)!r:.80}")
+        raise InvalidArgumentError(
+            f"base_url must be such as 'http://localhost:8000/v1', got {shown_url(url) or url!r:.80}"
+        )
     return url
 
 

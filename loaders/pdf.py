@@ -128,7 +128,7 @@ def _warnings(troubles: _Troubles) -> tuple[str, ...]:
     if troubles.bare:
         pages, them = _pages(troubles.bare)
         have = "has" if them == "it" else "have"
-        warnings.append(f"{pages} {have} no text layer: index {them} with the ColPali retriever or run OCR first")
+        warnings.append(f"{pages} {have} no text layer: run OCR on {them} first")
     if troubles.huge:
         pages, them = _pages(troubles.huge)
         are = "is" if them == "it" else "are"

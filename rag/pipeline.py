@@ -72,6 +72,9 @@ class RAG:
             that answer best, with their citations, and its `degraded` says "generator".
         chunk_size: Tokens of a chunk at most; None: what the encoder reads whole.
         chunk_overlap: Tokens that neighbouring chunks share at most; None: 32.
+
+    Raises:
+        InvalidArgumentError: The reranker or the generator has not the method of its contract.
     """
 
     def __init__(
@@ -85,6 +88,8 @@ class RAG:
         chunk_size: int | None = None,
         chunk_overlap: int | None = None,
     ) -> None:
+        _check_method("reranker", reranker, "rerank")
+        _check_method("generator", generator, "generate")
         self.index = Index(path)
         self._chosen = [retrievers] if isinstance(retrievers, str) else retrievers
         self._reranker = reranker
@@ -354,6 +359,11 @@ class RAG:
     def _count_tokens(self) -> CountTokens:
         encoder = self._encoder()
         return default_count_tokens if encoder is None else encoder.count_tokens
+
+
+def _check_method(argument: str, given: object, method: str) -> None:
+    if given is not None and not callable(getattr(given, method, None)):
+        raise InvalidArgumentError(f"{argument} must be an object with a method {method}(), got {given!r:.80}")
 
 
 def _readable(query: object) -> str:

@@ -13,6 +13,7 @@ from .indexed import IndexedRetriever
 __all__ = ["DEFAULT_RETRIEVERS", "ENTRY_POINT_GROUP", "open_retriever"]
 
 DEFAULT_RETRIEVERS = ("bm25", "bi-encoder")
+BUILT_IN = (*DEFAULT_RETRIEVERS, "colbert")  # named in a message alone
 ENTRY_POINT_GROUP = "lateral.retrievers"
 
 
@@ -39,7 +40,7 @@ def open_retriever(name: str, settings: Mapping[str, str] | None = None) -> Inde
             factory = entry.load()
     if factory is None:
         raise InvalidArgumentError(
-            f"there is no retriever named {name!r}: {', '.join(DEFAULT_RETRIEVERS)} are built in, "
+            f"there is no retriever named {name!r}: {', '.join(BUILT_IN)} are built in, "
             "others are handed over as objects"
         )
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -41,6 +42,13 @@ SAME_TABLE_SHARE = 0.95  # a table's rows are alike, so a second one must be nea
 # Orders a table's rows: of "20 litres" and "10 litres ... 20 drops" only one says "20 litres", and the other names
 # another amount than the question, which weighs as much.
 PHRASE_WEIGHT = 0.3
+
+FIGURE_WEIGHT = 0.15  # "how long should I wait?" is answered by "wait 7 to 10 days", not by a sentence about waiting
+_ASKS_TIME = re.compile(r"how long (?!(?:is|are|was|were)\b)", re.IGNORECASE)
+_ASKS_FIGURE = re.compile(
+    r"how (?:long|many|much|far|often|old|tall|high|deep|hot|cold|big|large|wide|fast)\b", re.IGNORECASE
+)
+_TIME = re.compile(r"\b(?:second|minute|hour|day|night|week|month|year|decade|centur(?:y|ie))s?\b", re.IGNORECASE)
 
 MAX_CANDIDATES = 32  # to encode: of ten passages 97.2% as with all 55 sentences (97.0%), at half the time
 # A sentence often names its subject only in the sentence before. Of the best sentences 97.7%, of the others 86% are
@@ -105,6 +113,7 @@ class ExtractiveGenerator:
             relevance = (meaning + wording) / 2
             relevant = (relevance >= MIN_RELEVANCE) | (meaning >= MIN_MEANING)
         worth = relevance + PHRASE_WEIGHT * (_phrases(question, candidates) - _other_amounts(question, candidates))
+        worth = worth + FIGURE_WEIGHT * _figures(question.strip(), candidates)
         order = sorted((index for index in range(len(candidates)) if relevant[index]), key=lambda at: -worth[at])
         return _kept(question, [(float(worth[index]), candidates[index]) for index in order])[: self._max_sentences]
 
@@ -164,6 +173,17 @@ def _other_amounts(question: str, candidates: Sequence[Candidate]) -> NDArray[np
         others = sum(unit in there and figures.isdisjoint(there[unit]) for unit, figures in wanted.items())
         shares.append(others / max(len(wanted), 1))
     return np.array(shares, dtype=np.float32)
+
+
+def _figures(question: str, candidates: Sequence[Candidate]) -> NDArray[np.float32]:
+    """Returns 1 for each candidate with a figure where the question asks for one, of time where it asks how long."""
+    if not _ASKS_FIGURE.match(question):
+        return np.zeros(len(candidates), np.float32)
+    of_time = _ASKS_TIME.match(question) is not None
+    fits = [
+        bool(numbers(one.meant, words=True)) and not (of_time and _TIME.search(one.meant) is None) for one in candidates
+    ]
+    return np.array(fits, dtype=np.float32)
 
 
 def _amounts(text: str) -> dict[str, set[str]]:

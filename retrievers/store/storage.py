@@ -7,14 +7,16 @@ from pathlib import Path
 
 from ...errors import StorageError
 
-__all__ = ["FREE_SPACE", "GIVE_RIGHTS", "SPACE_OR_DISK", "storage_error"]
+__all__ = ["FREE_SPACE", "GIVE_RIGHTS", "NAME_FOLDER", "SPACE_OR_DISK", "storage_error"]
 
 FREE_SPACE = "free some space, then run the same command again: what was acknowledged is kept"
 GIVE_RIGHTS = "give this user the right to do so, or name an index elsewhere"
+NAME_FOLDER = "name a folder, or a path where one can be made"
 SPACE_OR_DISK = f"{FREE_SPACE}; if there is space, check the disk"  # a short write does not say why
 
 ADVICE = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), FREE_SPACE),
+    **dict.fromkeys((errno.EEXIST, errno.ENOTDIR, errno.ENOENT, errno.ENAMETOOLONG), NAME_FOLDER),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), GIVE_RIGHTS),
 }
 

@@ -52,15 +52,11 @@ def test_a_word_broken_at_a_line_end_is_joined(read):
 def test_pages_without_a_text_layer_are_told_in_one_warning(read):
     document = read(make_pdf([None, None, ["text"], None]))
     assert [part.text for part in document.sections] == ["", "", "text", ""]
-    assert document.warnings == (
-        "pages 1-2, 4 have no text layer: index them with the ColPali retriever or run OCR first",
-    )
+    assert document.warnings == ("pages 1-2, 4 have no text layer: run OCR on them first",)
 
 
 def test_one_page_without_a_text_layer_is_told_in_the_singular(read):
-    assert read(make_pdf([["text"], None])).warnings == (
-        "page 2 has no text layer: index it with the ColPali retriever or run OCR first",
-    )
+    assert read(make_pdf([["text"], None])).warnings == ("page 2 has no text layer: run OCR on it first",)
 
 
 def test_a_blank_page_is_no_page_without_a_text_layer(read):

@@ -112,3 +112,9 @@ def test_the_async_forms_give_what_the_sync_ones_give(tmp_path, folder, embedder
     assert report.added == 3
     assert [hit.node.id for hit in hits] == [hit.node.id for hit in rag.retrieve("tea")]
     assert streamed == answer.text == rag.ask("How hot is green tea brewed?").text
+
+
+@pytest.mark.parametrize(("argument", "given"), [("reranker", "nope"), ("generator", object())])
+def test_an_object_without_its_method_is_refused_at_once(tmp_path, argument, given):
+    with pytest.raises(InvalidArgumentError, match=f"{argument} must be an object with a method"):
+        RAG(tmp_path / "index", **{argument: given})

@@ -60,7 +60,7 @@ EPILOG = (
 
 app = typer.Typer(
     name="lateral",
-    help="Answer questions from a folder of text and PDF files, with citations that name file and page.",
+    help="Answer questions from a folder of text, PDF and Office files, with citations that name file and page.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

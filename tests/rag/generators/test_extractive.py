@@ -282,3 +282,14 @@ def test_the_default_model_finds_answers_in_other_words(ask, minilm, question, e
 )
 def test_the_default_model_refuses_near_misses(ask, minilm, question):
     assert ask(question, SHOP, WATER, SNAKES, STAFF, encoder=minilm) == NOTHING_FOUND
+
+
+def test_how_long_is_answered_by_a_time(make_passage):
+    texts = [
+        "A flooded well must be treated as unsafe before testing. Raise the casing of a well by 30 centimetres.",
+        "Wait 7 to 10 days after flushing, then test the well.",
+    ]
+    passages = [make_passage(text, number) for number, text in enumerate(texts, 1)]
+    question = "How long should I wait before testing a flooded well?"
+    answer = "".join(ExtractiveGenerator().generate(build_messages(question, passages)))
+    assert answer.splitlines()[0] == "“Wait 7 to 10 days after flushing, then test the well.” [2]"
