@@ -196,7 +196,7 @@ def _checked_url(url: str | None) -> str | None:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InvalidArgumentError(
-            f"base_url must be such as 'http://localhost:8000/v1', got {shown_url(url) or url!r:.80}"
+            f"base_url must be such as 'http://localhost:8000/v1', http:// included, got {shown_url(url)!r:.80}"
         )
     return url
 
