@@ -18,6 +18,7 @@ BAR = "|"
 _SEPARATORS = ("\t", ",", ";")
 RULE = re.compile(r"[\s|:=_*+-]+")
 STOPPED = re.compile(r"[.!?。！？…:;][\"'”’»)\]*_]*$")
+_BULLET = re.compile(r"[ \t]*[-*+•‣◦▪][ \t]")  # a list's items are no rows, and head no table
 _CAPTION = re.compile(r"(?:Table|Tab\.)\s*\d")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 
@@ -88,6 +89,7 @@ def _bare(text: str, lines: Sequence[tuple[int, int]], longest: int, taken: Cont
         and end - start < ROW_LINE * longest
         and not STOPPED.search(text[start:end].rstrip())
         and text[start] not in (BAR, "#")
+        and not _BULLET.match(text, start)
         for index, (start, end) in enumerate(lines)
     ]
     for is_loose, group in groupby(range(len(lines)), key=loose.__getitem__):

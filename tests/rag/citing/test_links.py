@@ -19,14 +19,14 @@ CODE = re.compile(r"<code[^>]*>.*?</code>", re.DOTALL)
 def alive(text):
     """Returns what of a text comes alive when it is rendered, bare addresses outside of code included.
 
-    A scheme begins with a letter (RFC 3986, section 3.1): "0://0" is no address.
+    A scheme is ASCII and begins with a letter (RFC 3986, section 3.1): "0://0" is no address.
     """
     pages = [it.render(text) for it in RENDERERS]
     found = [match[0] for page in pages for match in ALIVE.finditer(page)]
     return found + [
         match
         for page in pages
-        for match in re.findall(r"[A-Za-z][\w+.-]*://\w+|(?<![A-Za-z0-9_])www\.\w+", CODE.sub("", page))
+        for match in re.findall(r"[A-Za-z][A-Za-z0-9+.-]*://\w+|(?<![A-Za-z0-9_])www\.\w+", CODE.sub("", page))
     ]
 
 

@@ -1,5 +1,8 @@
+import re
+
 import pytest
 from lateral.rag.citing.quotable import quotables
+from lateral.rag.citing.tables import find_tables
 
 PROSE = "The members asked for all of the figures to be given in full, and so they are given here by the treasurer."
 
@@ -58,3 +61,14 @@ def test_lines_of_as_many_separated_fields_are_a_table(separator):
 
 def test_commas_in_prose_are_no_table():
     assert tabled("Ann, Bob, Cid\nDora, Emil, Fay\nGus, Hal, Ida") == []
+
+
+def test_a_list_above_a_table_is_not_its_head():
+    prose = "Plant what you like to eat, and leave it the room that it takes when it has grown.\n\n"
+    text = (
+        f"{prose}- Apples: February\n- Cherries: August\n\nPlant | Spacing\nLeek | 15 cm\nKale | 45 cm\nBeet | 10 cm\n"
+    )
+    lines = [(match.start(), match.end()) for match in re.finditer(r"[^\n]+", text)]
+    tables = find_tables(text, lines, max(end - start for start, end in lines))
+    heads = [[text[slice(*lines[index])] for index in table.head] for table in tables]
+    assert heads == [["Plant | Spacing"]]
