@@ -97,6 +97,7 @@ def _flattened(text: str) -> str:
     depth = 0
 
     def keep(tag: re.Match[str]) -> str:
+        """Returns the tag, or a blank for one that stands too deep."""
         nonlocal depth
         name = tag["name"]
         if name is None or name.lower() in _FLAT or tag[0].endswith("/>"):

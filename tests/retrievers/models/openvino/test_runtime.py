@@ -117,4 +117,4 @@ assert not [name for name in sys.modules if name.startswith("openvino_telemetry"
 assert sys.modules["openvino.tools.ovc.telemetry_utils"].tm.__name__ == "openvino.tools.ovc.telemetry_stub"
 import openvino_telemetry
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
