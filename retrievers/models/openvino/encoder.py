@@ -19,13 +19,14 @@ from ..folder import ModelFolder, ModelModule
 from ..sentence_transformer import SentenceTransformerEncoder, Side, check_texts, normalised
 from ..token_counter import without_surrogates
 from .export import MODEL, TOKENIZER, export_transformer
-from .runtime import OpenVINORuntime, Precision
-from .token_batches import BatchTokenizer
+from .runtime import OpenVINORuntime, Precision, lone_streams, stream_count
+from .token_batches import LENGTH_STEP, BatchTokenizer
 from .vector_head import VectorHead, read_head
 
 __all__ = ["OpenVINOEncoder"]
 
 BATCH = BatchLimit(texts=64, tokens=8 * 256)
+QUERY_STEP = 32  # tokens: most queries have one shape then, and to prepare another takes longer than to compute it
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class OpenVINOEncoder:
         self._precision: Precision = precision
         self._fall_back = fall_back
         self._starting = Lock()
-        self._towers: dict[Side, _Tower] | None = None
+        self._towers: dict[Side, _Tower] = {}
         self._fallen_back = False
 
     @property
@@ -110,11 +111,11 @@ class OpenVINOEncoder:
         vectors = np.zeros((len(texts), self._reference.layout.dim), np.float32)
         if not texts:
             return vectors
-        towers = self._start()
-        if towers is None:
+        tower = self._start(side)
+        if tower is None:
             encode = self._reference.encode_queries if side == "query" else self._reference.encode_documents
             return encode(texts)
-        tower, dim = towers[side], vectors.shape[1]
+        dim = vectors.shape[1]
         prompted = [without_surrogates(tower.prompt + text) for text in texts]
         with closing(tower.runtime.run(tower.tokenizer.batches(prompted, BATCH))) as results:
             for batch, outputs in results:
@@ -122,35 +123,35 @@ class OpenVINOEncoder:
                 vectors[batch.positions] = tower.head.apply(tokens, batch.lengths, tower.prompt_length)[:, :dim]
         return normalised(vectors, self.folder.name)
 
-    def _start(self) -> dict[Side, _Tower] | None:
-        """Returns what encodes each side, made at the first call; None where the reference encodes instead."""
+    def _start(self, side: Side) -> _Tower | None:
+        """Returns what encodes a side, made at its first call; None where the reference encodes instead."""
         with self._starting:
-            if self._towers is None and not self._fallen_back:
+            if side not in self._towers and not self._fallen_back:
                 try:
-                    self._towers = self._load()
+                    self._towers[side] = self._load(side)
                 except ModelNotFoundError as err:
                     if not self._fall_back:
                         raise
                     logger.warning("bi-encoder %s: sentence-transformers encodes, as %s", self.folder.name, err)
                     self._fallen_back = True
-            return self._towers
+            return None if self._fallen_back else self._towers[side]
 
-    def _load(self) -> dict[Side, _Tower]:
+    def _load(self, side: Side) -> _Tower:
+        """Returns what encodes a side. Documents come many at a time, and queries one by one."""
         layout = self._reference.layout
-        document = self._tower(layout.document, layout.document_prompt)
-        shared = document if layout.query == layout.document else None
-        query = self._tower(layout.query, layout.query_prompt, shared)
-        logger.info("bi-encoder %s: cpu, %s, %s, OpenVINO", self.folder.name, self._precision, self.folder.place)
-        return {"query": query, "document": document}
-
-    def _tower(self, modules: Sequence[ModelModule], prompt: str, shared: _Tower | None = None) -> _Tower:
-        transformer = modules[0]
-        if shared:
-            tokenizer, runtime = shared.tokenizer, shared.runtime
+        if side == "query":
+            tower = self._tower(layout.query, layout.query_prompt, lone_streams(), QUERY_STEP)
         else:
-            exported = export_transformer(transformer)
-            tokenizer = BatchTokenizer(exported / TOKENIZER, max_length=transformer.config["max_length"])
-            runtime = OpenVINORuntime(exported / MODEL, precision=self._precision)
+            tower = self._tower(layout.document, layout.document_prompt, stream_count(), LENGTH_STEP)
+        if not self._towers:
+            logger.info("bi-encoder %s: cpu, %s, %s, OpenVINO", self.folder.name, self._precision, self.folder.place)
+        return tower
+
+    def _tower(self, modules: Sequence[ModelModule], prompt: str, streams: int, step: int) -> _Tower:
+        transformer = modules[0]
+        exported = export_transformer(transformer)
+        tokenizer = BatchTokenizer(exported / TOKENIZER, max_length=transformer.config["max_length"], step=step)
+        runtime = OpenVINORuntime(exported / MODEL, precision=self._precision, streams=streams)
         prompt = without_surrogates(prompt)
         prompt_length = tokenizer.prompt_length(prompt) if prompt else 0
         return _Tower(prompt, prompt_length, tokenizer, runtime, read_head(modules))

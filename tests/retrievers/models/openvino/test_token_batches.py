@@ -39,8 +39,28 @@ def test_texts_are_cut_with_their_special_tokens_kept(path):
 
 
 def test_pairs_carry_the_type_of_each_text(path):
-    [batch] = BatchTokenizer(path, max_length=64).batches([("the bee", "the hive is full")], BatchLimit(8, 100))
+    tokenizer = BatchTokenizer(path, max_length=64, step=1)
+    [batch] = tokenizer.batches([("the bee", "the hive is full")], BatchLimit(8, 100))
     np.testing.assert_array_equal(batch.inputs["token_type_ids"], [[0] * 4 + [1] * 5])
+
+
+@pytest.mark.parametrize(
+    ("max_length", "step", "words", "length"),
+    [
+        (64, 16, 3, 16),
+        (64, 16, 14, 16),
+        (64, 16, 15, 32),
+        (40, 16, 35, 40),
+        (64, 32, 3, 32),
+        (64, 1, 3, 5),
+        (None, 16, 3, 5),
+    ],
+)
+def test_lengths_are_multiples_of_the_step_within_what_the_model_reads(path, max_length, step, words, length):
+    tokenizer = BatchTokenizer(path, max_length=max_length, step=step)
+    [batch] = tokenizer.batches(["bee " * words], BatchLimit(8, 1000))
+    assert batch.inputs["input_ids"].shape == (1, length)
+    assert batch.inputs["attention_mask"].sum() == batch.lengths[0] == words + 2
 
 
 def test_every_text_is_in_one_batch_and_no_batch_beyond_the_limit(path):
