@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,7 +30,9 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-ENCODE_BATCH = 128  # texts an encoder is handed at once, to sort by length; on a CPU a second until it can be stopped
+ENCODE_BATCH = 64  # texts an encoder is handed at first, to sort by length
+LARGEST_BATCH = 512
+PACE_SECONDS = 1.0  # a batch takes one or two, as long as Ctrl-C waits for it; between batches a CPU falls idle
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +43,27 @@ class SpaceEncoder:
     space: VectorSpace
 
 
+class Pace:
+    """How many texts an encoder is handed at once: as many as take about a second."""
+
+    def __init__(self) -> None:
+        self.texts = ENCODE_BATCH
+
+    def told(self, texts: int, seconds: float) -> None:
+        """Takes in how long a batch took."""
+        if seconds < PACE_SECONDS and texts == self.texts:
+            self.texts = min(2 * self.texts, LARGEST_BATCH)
+        elif seconds > 2 * PACE_SECONDS:
+            self.texts = max(self.texts // 2, 1)
+
+
 class EncodingThread:
     """Encodes in a thread of its own, in the order of the calls. `close` ends it after the texts at hand."""
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="lateral-encoder")
         self._closed = threading.Event()
+        self._paces: dict[str, Pace] = {}
         self._encoded = 0
 
     @property
@@ -60,7 +78,8 @@ class EncodingThread:
             encoder: Encodes them.
             texts: Texts by their hash.
         """
-        return self._executor.submit(encode_texts, encoder, texts, self._count)
+        pace = self._paces.setdefault(encoder.space.fingerprint, Pace())
+        return self._executor.submit(encode_texts, encoder, texts, pace, self._count)
 
     def close(self) -> None:
         """Ends the thread; what waits for its turn is cancelled."""
@@ -74,24 +93,29 @@ class EncodingThread:
 
 
 def encode_texts(
-    encoder: SpaceEncoder, texts: Mapping[bytes, str], on_encoded: Callable[[int], None] | None = None
+    encoder: SpaceEncoder,
+    texts: Mapping[bytes, str],
+    pace: Pace | None = None,
+    on_encoded: Callable[[int], None] | None = None,
 ) -> NewVectors:
     """Returns the texts' vectors.
 
     Args:
         encoder: Encodes them.
         texts: Texts by their hash.
+        pace: How many texts to hand over at once, and what learns of it.
         on_encoded: Told the number of texts of each batch that has been encoded.
 
     Raises:
         InvalidArgumentError: The encoder gave vectors of another shape than it said, or values that are not finite.
     """
-    values = list(texts.values())
+    values, pace = list(texts.values()), pace or Pace()
     parts = [np.empty((0, encoder.space.dim), np.float32)]
     counts: list[int] = []
-    for start in range(0, len(values), ENCODE_BATCH):
-        batch = values[start : start + ENCODE_BATCH]
+    while batch := values[len(counts) : len(counts) + pace.texts]:
+        start = time.perf_counter()
         matrices = _matrices(encoder, batch)
+        pace.told(len(batch), time.perf_counter() - start)
         counts += [len(matrix) for matrix in matrices]
         parts += matrices
         if on_encoded is not None:

@@ -20,6 +20,7 @@ __all__ = ["Ingest", "Progress"]
 
 COMMIT_NODES = 512  # a commit every few seconds of encoding on a CPU: what an interruption can cost
 COMMIT_DOCUMENTS = 512
+FIRST_NODES = 64  # so that encoding starts soon; each batch is twice as large as the one before
 MERGE_COMMITS = 64  # each commit leaves a segment, and each segment holds a file open in every reader
 REFRESH_NODES = 8_192  # or half of what was there, if that is more: readers rebuild what is behind in memory until then
 TELL_SECONDS = 0.2  # how often progress is told while a batch is encoded
@@ -86,6 +87,7 @@ class Ingest:
         self._pending: _Batch | None = None
         self._batch: list[tuple[StoredDocument, list[Node]]] = []
         self._batch_nodes = 0
+        self._enough_nodes = FIRST_NODES
         self._touched: list[StoredDocument] = []
         self._failed: list[LoadFailure] = []
         self._skipped: list[SkippedFile] = []
@@ -125,7 +127,7 @@ class Ingest:
         self._warnings += [(document.source, warning) for warning in document.warnings]
         self._batch.append((stored, nodes))
         self._batch_nodes += len(nodes)
-        if self._batch_nodes >= COMMIT_NODES or len(self._batch) >= COMMIT_DOCUMENTS:
+        if self._batch_nodes >= self._enough_nodes or len(self._batch) >= COMMIT_DOCUMENTS:
             self._hand_over()
 
     def keep(self, known: StoredDocument, stat: tuple[int, int, int] | None = None) -> None:
@@ -181,6 +183,7 @@ class Ingest:
             check_spaces(self._writer, self._retrievers)
             self._checked = True
         documents, self._batch, self._batch_nodes = self._batch, [], 0
+        self._enough_nodes = min(2 * self._enough_nodes, COMMIT_NODES)
         chunks = [node for _, nodes in documents for node in nodes if node.kind == "chunk"]
         texts = {hash_text(text): text for text in map(indexed_text, chunks)}
         ahead = self._pending.texts.keys() if self._pending is not None else ()

@@ -13,7 +13,7 @@ from ...retrievers.indexed import IndexedRetriever
 from ...retrievers.store import Snapshot, Writer, hash_text
 from ...retrievers.store.lock import writer_pid
 from ...retrievers.store.verify import Problem
-from .encoding import ENCODE_BATCH, SpaceEncoder, check_spaces, encode_missing, encoders_of
+from .encoding import LARGEST_BATCH, SpaceEncoder, check_spaces, encode_missing, encoders_of
 
 __all__ = ["IndexStatus", "VectorUse", "VerifyReport", "read_status", "refresh_derived", "repair_vectors"]
 
@@ -165,7 +165,7 @@ def repair_vectors(
         texts: dict[bytes, str] = {}
         for node in snapshot.chunks():
             texts[hash_text(indexed_text(node))] = indexed_text(node)
-            if len(texts) == ENCODE_BATCH:
+            if len(texts) == LARGEST_BATCH:
                 _encode(writer, encoders, texts)
                 texts = {}
         _encode(writer, encoders, texts)

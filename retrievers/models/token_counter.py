@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["TokenCounter", "without_surrogates"]
 
+RECENT_TEXTS = 4_096  # more than the chunks of the batches that are read, encoded and committed at a time
+RECENT_CHARS = 4_096  # longer ones are no chunks: 16 MB at most
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -36,6 +39,7 @@ class TokenCounter:
 
     def __init__(self, layout: ModelLayout) -> None:
         self._layout = layout
+        self._recent: dict[str, int] = {}
 
     @cached_property
     def max_tokens(self) -> int:
@@ -47,7 +51,20 @@ class TokenCounter:
         return max(self._layout.max_length - special - prompt, 0)
 
     def count(self, texts: Sequence[str]) -> list[int]:
-        """Returns each text's number of tokens, special tokens and prompts not counted, nothing cut."""
+        """Returns each text's number of tokens, special tokens and prompts not counted, nothing cut.
+
+        Recent texts are remembered: a chunk is counted when it is cut, and again when it is encoded.
+        """
+        known = {text: count for text in texts if (count := self._recent.get(text)) is not None}
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        counts = dict(zip(new, self._count(new), strict=True)) if new else {}
+        if len(self._recent) + len(counts) > RECENT_TEXTS:
+            self._recent.clear()
+        self._recent.update((text, count) for text, count in counts.items() if len(text) <= RECENT_CHARS)
+        known |= counts
+        return [known[text] for text in texts]
+
+    def _count(self, texts: Sequence[str]) -> list[int]:
         readable = [without_surrogates(text) for text in texts]
         lowered = [text.lower() for text in readable] if self._layout.lower_case else readable
         encodings = self._tokenizer.encode_batch_fast(lowered, add_special_tokens=False)

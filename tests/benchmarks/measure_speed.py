@@ -16,6 +16,7 @@ from lateral.loaders.indexed_text import indexed_text
 from lateral.rag.evaluation import document_ranking, read_beir, score_run
 from lateral.retrievers.exact import ExactSearch
 from lateral.retrievers.models import find_model, load_bi_encoder
+from lateral.retrievers.registry import open_retriever
 from lateral.retrievers.store import SegmentRows
 from lateral.retrievers.store.segments import open_segment, write_segment
 
@@ -47,8 +48,9 @@ def nodes(corpus, index, out):
 def index_corpus(corpus, index, runtime):
     """Indexes a corpus, then asks it every query; seconds, milliseconds and megabytes."""
     encoder = encoder_of(runtime)
+
     documents = [{"id": source, "text": text} for source, text in read_beir(corpus).texts.items()]
-    rag = RAG(index, retrievers=("bm25", BiEncoderRetriever(encoder=encoder)))
+    rag = RAG(index, retrievers=(open_retriever("bm25"), BiEncoderRetriever(encoder=encoder)))
     start = time.perf_counter()
     report = rag.add(documents)
     seconds = time.perf_counter() - start

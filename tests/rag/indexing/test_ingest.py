@@ -7,8 +7,8 @@ from concurrent.futures import CancelledError
 import numpy as np
 from builders import CountingEmbedder
 from lateral import RAG, BiEncoderRetriever
-from lateral.rag.indexing.encoding import ENCODE_BATCH, EncodingThread, SpaceEncoder
-from lateral.rag.indexing.ingest import COMMIT_DOCUMENTS
+from lateral.rag.indexing.encoding import ENCODE_BATCH, LARGEST_BATCH, EncodingThread, Pace, SpaceEncoder
+from lateral.rag.indexing.ingest import FIRST_NODES
 from lateral.retrievers import HashEmbedder
 
 
@@ -20,7 +20,7 @@ def test_a_text_that_the_batch_before_drops_is_encoded_again(rag, embedder):
     rag.add({"id": "first", "text": "A text of its own."})
     moved = [
         {"id": "first", "text": "Something else."},
-        *documents(COMMIT_DOCUMENTS),
+        *documents(FIRST_NODES),
         {"id": "second", "text": "A text of its own."},
     ]
     rag.add(moved)
@@ -30,7 +30,7 @@ def test_a_text_that_the_batch_before_drops_is_encoded_again(rag, embedder):
 
 
 def test_a_text_that_is_being_encoded_is_not_encoded_twice(rag, embedder):
-    same = [{"id": "a", "text": "The same."}, *documents(COMMIT_DOCUMENTS), {"id": "b", "text": "The same."}]
+    same = [{"id": "a", "text": "The same."}, *documents(FIRST_NODES), {"id": "b", "text": "The same."}]
     rag.add(same)
     assert embedder.encoded.count("The same.") == 1
     assert rag.verify().problems == ()
@@ -53,13 +53,13 @@ def test_the_next_batch_is_read_while_one_is_encoded(tmp_path):
     embedder = PatientEmbedder()
 
     def streamed():
-        for number, document in enumerate(documents(2 * COMMIT_DOCUMENTS)):
-            if number == COMMIT_DOCUMENTS + 1:
+        for number, document in enumerate(documents(2 * FIRST_NODES)):
+            if number == FIRST_NODES + 1:
                 embedder.let.set()
             yield document
 
     report = RAG(tmp_path / "index", retrievers=(BiEncoderRetriever(encoder=embedder),)).add(streamed())
-    assert report.added == 2 * COMMIT_DOCUMENTS
+    assert report.added == 2 * FIRST_NODES
     assert not embedder.waited_in_vain
 
 
@@ -69,7 +69,7 @@ def test_no_more_than_two_batches_are_held(tmp_path):
 
     def streamed():
         nonlocal read
-        for document in documents(6 * COMMIT_DOCUMENTS):
+        for document in documents(6 * FIRST_NODES):
             read += 1
             yield document
 
@@ -77,10 +77,10 @@ def test_no_more_than_two_batches_are_held(tmp_path):
     run = threading.Thread(target=rag.add, args=(streamed(),))
     run.start()
     time.sleep(1)
-    assert COMMIT_DOCUMENTS <= read <= 2 * COMMIT_DOCUMENTS
+    assert FIRST_NODES <= read <= 3 * FIRST_NODES  # the second batch is twice as large
     embedder.let.set()
     run.join(60)
-    assert read == 6 * COMMIT_DOCUMENTS
+    assert read == 6 * FIRST_NODES
 
 
 def test_progress_is_told_by_the_thread_that_adds_while_a_batch_is_encoded(tmp_path):
@@ -91,9 +91,9 @@ def test_progress_is_told_by_the_thread_that_adds_while_a_batch_is_encoded(tmp_p
 
     told = []
     rag = RAG(tmp_path / "index", retrievers=(BiEncoderRetriever(encoder=SlowEmbedder(16)),))
-    rag.add(documents(3 * ENCODE_BATCH), on_progress=lambda it: told.append((threading.current_thread(), it.nodes)))
+    rag.add(documents(4 * ENCODE_BATCH), on_progress=lambda it: told.append((threading.current_thread(), it.nodes)))
     assert {thread for thread, _ in told} == {threading.current_thread()}
-    assert {0, ENCODE_BATCH, 2 * ENCODE_BATCH} <= {nodes for _, nodes in told}
+    assert {0, ENCODE_BATCH, 3 * ENCODE_BATCH, 4 * ENCODE_BATCH} == {nodes for _, nodes in told}
 
 
 def test_closing_ends_the_encoding_after_the_texts_at_hand():
@@ -106,6 +106,25 @@ def test_closing_ends_the_encoding_after_the_texts_at_hand():
     thread.close()
     assert thread.encoded == ENCODE_BATCH
     assert isinstance(future.exception(), CancelledError)
+
+
+def test_batches_grow_until_one_takes_a_second_and_shrink_when_it_takes_more_than_two():
+    pace = Pace()
+    pace.told(ENCODE_BATCH, 0.5)
+    assert pace.texts == 2 * ENCODE_BATCH
+    pace.told(7, 0.01)  # the rest of a run says nothing about a full batch
+    pace.told(2 * ENCODE_BATCH, 1.5)
+    assert pace.texts == 2 * ENCODE_BATCH
+    pace.told(2 * ENCODE_BATCH, 2.5)
+    assert pace.texts == ENCODE_BATCH
+
+
+def test_batches_have_a_largest_and_a_smallest_size():
+    fast, slow = Pace(), Pace()
+    for _ in range(20):
+        fast.told(fast.texts, 0.001)
+        slow.told(slow.texts, 60)
+    assert (fast.texts, slow.texts) == (LARGEST_BATCH, 1)
 
 
 def test_an_encoder_may_give_lists(tmp_path):
