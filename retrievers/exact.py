@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from .products import Products
 from .store import SegmentRows
-from .top import check_scores, top_positions
+from .top import check_scores, kth_best
 
 __all__ = ["ExactSearch"]
 
 BLOCK_ROWS = 4_096  # vectors brought to float64 at once: 12 MB at 384 dimensions
+LEAST = float(np.finfo(np.float32).min)  # what is hidden scores minus infinity
+NO_KEYS = np.empty(0, np.int64)
 GATHER_SHARE = 8  # below an eighth of the chunks, copying the allowed vectors costs less than multiplying all of them
 
 
@@ -36,7 +38,10 @@ class ExactSearch:
             self._place[0, segment.positions] = number
             self._place[1, segment.positions] = segment.rows
         self._products = [Products(segment.vectors) for segment in segments]
-        self._order, self._keys = _equal_rows(self._place)
+        self._dead = [_dead_rows(segment) for segment in segments]
+        keys = _key(self._place)
+        self._order = np.argsort(keys, kind="stable")
+        self._keys = keys[self._order]
 
     def search(
         self, query: NDArray[np.float32], top_k: int, allowed: NDArray[np.bool_] | None = None
@@ -54,17 +59,19 @@ class ExactSearch:
         check_scores(query)
         if allowed is not None and np.count_nonzero(allowed) * GATHER_SHARE <= self._count:
             return self.best(np.flatnonzero(allowed), query, top_k)
-        rough, error = np.empty(self._count, np.float32), 0.0
-        for segment, products in zip(self._segments, self._products, strict=True):
+        rough, error = [], 0.0
+        for number, products in enumerate(self._products):
             values, missed = products.with_query(query)
-            rough[segment.positions] = values[segment.rows]
+            hidden = self._dead[number] if allowed is None else self._hidden(number, allowed)
+            if hidden is not None:
+                values[hidden] = -np.inf
+            rough.append(values)
             error = max(error, missed)
-        found = top_positions(rough, top_k, allowed)
-        if not len(found):
-            return self.best(found, query, top_k)
         # The rough products may have put the last ones in the wrong order: look at all that come near.
-        near = rough >= rough[found[-1]] - 2 * (error + _rounding(len(query)))
-        return self.best(np.flatnonzero(near if allowed is None else near & allowed), query, top_k)
+        least = max(kth_best(rough, top_k) - 2 * (error + _rounding(len(query))), LEAST)
+        near = [_key((number, np.flatnonzero(values >= least))) for number, values in enumerate(rough)]
+        positions = self._chunks(np.concatenate([NO_KEYS, *near]))
+        return self.best(positions if allowed is None else positions[allowed[positions]], query, top_k)
 
     def best(
         self, positions: NDArray[np.int64], query: NDArray[np.float32], top_k: int
@@ -95,23 +102,33 @@ class ExactSearch:
 
     def with_equals(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Returns these positions and those of every chunk that shares a vector with one of them, ascending."""
-        if self._order is None:
-            return np.unique(positions)
-        wanted = np.unique(_key(self._place[:, positions]))
-        first, last = (np.searchsorted(self._keys, wanted, side) for side in ("left", "right"))
-        return np.sort(np.concatenate([self._order[a:b] for a, b in zip(first, last, strict=True)] or [positions]))
+        return self._chunks(np.unique(_key(self._place[:, positions])))
+
+    def _chunks(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Returns the positions of all chunks whose vectors stand at these places, ascending."""
+        first, last = (np.searchsorted(self._keys, keys, side) for side in ("left", "right"))
+        counts = last - first
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        return np.sort(self._order[np.repeat(first, counts) + within])
+
+    def _hidden(self, number: int, allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Returns which rows of a segment belong to no allowed chunk."""
+        segment = self._segments[number]
+        hidden = np.ones(len(segment.vectors), np.bool_)
+        hidden[segment.rows[allowed[segment.positions]]] = False
+        return hidden
 
 
-def _equal_rows(place: NDArray[np.int64]) -> tuple[NDArray[np.int64] | None, NDArray[np.int64]]:
-    """Returns the chunks in the order of their vectors' places and those places; None where no two share one."""
-    keys = _key(place)
-    order = np.argsort(keys, kind="stable")
-    ordered = keys[order]
-    return (order if (ordered[1:] == ordered[:-1]).any() else None), ordered
+def _dead_rows(segment: SegmentRows) -> NDArray[np.bool_] | None:
+    """Returns which rows of a segment belong to no chunk any more, None where there are none."""
+    dead = np.ones(len(segment.vectors), np.bool_)
+    dead[segment.rows] = False
+    return dead if dead.any() else None
 
 
-def _key(place: NDArray[np.int64]) -> NDArray[np.int64]:
-    key: NDArray[np.int64] = (place[0] << 40) | place[1]  # no segment has 2 ** 40 rows
+def _key(place: NDArray[np.int64] | tuple[int, NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Returns a number for each (segment, row), in their order."""
+    key: NDArray[np.int64] = (np.asarray(place[0], np.int64) << 40) | place[1]  # no segment has 2 ** 40 rows
     return key
 
 

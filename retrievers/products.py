@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .store.formats import LARGEST_CODE, StoredVectors
+from .threads import in_threads
 
 __all__ = ["Products", "quantized"]
 
@@ -42,15 +41,14 @@ class Products:
             return products, 0.0
         if vectors.scales is not None:
             codes, scale, lost = quantized(query[None])
-            return self._of_bytes(codes) * (vectors.scales * scale[0]), float(lost[0]) * self._longest_norm(
-                vectors.scales
-            )
+            longest = self._longest_norm(vectors.scales)
+            return self._of_bytes(codes, float(scale[0]), vectors.scales), float(lost[0]) * longest
         out = np.empty(len(vectors), np.float32)
 
         def fill(rows: slice) -> None:
             out[rows] = vectors.decode(rows) @ query
 
-        _in_threads(fill, len(vectors), BLOCK_ROWS)
+        in_threads(fill, _slices(len(vectors), BLOCK_ROWS))
         return out, 0.0
 
     def _longest_norm(self, scales: NDArray[np.float32]) -> float:
@@ -62,21 +60,23 @@ class Products:
                 codes = self._vectors.codes[rows].astype(np.float32)
                 norms[rows] = np.sqrt(np.einsum("ij,ij->i", codes, codes)) * scales[rows]
 
-            _in_threads(fill, len(scales), BLOCK_ROWS)
+            in_threads(fill, _slices(len(scales), BLOCK_ROWS))
             self._longest = float(norms.max(initial=0)) * (1 + NORM_SLACK)
         return self._longest
 
-    def _of_bytes(self, codes: NDArray[np.int8]) -> NDArray[np.int32]:
+    def _of_bytes(self, codes: NDArray[np.int8], scale: float, scales: NDArray[np.float32]) -> NDArray[np.float32]:
         import numkong
 
         packed = numkong.dots_pack(codes, dtype="int8")
         stored = self._vectors.codes
-        out = np.empty(len(stored), np.int32)
+        out = np.empty(len(stored), np.float32)
 
         def fill(rows: slice) -> None:
-            out[rows] = np.asarray(numkong.dots_packed(stored[rows], packed))[:, 0]
+            products = np.asarray(numkong.dots_packed(stored[rows], packed))[:, 0]
+            np.multiply(products, scales[rows], out=out[rows], casting="same_kind")
+            out[rows] *= np.float32(scale)
 
-        _in_threads(fill, len(stored), max(BLOCK_ROWS, -(-len(stored) // (os.cpu_count() or 1))))
+        in_threads(fill, _slices(len(stored), max(BLOCK_ROWS, -(-len(stored) // (os.cpu_count() or 1)))))
         return out
 
 
@@ -94,12 +94,5 @@ def quantized(
     return codes, scales, lost
 
 
-def _in_threads(fill: Callable[[slice], None], rows: int, block: int) -> None:
-    """Calls the function for all rows, a block at a time, on all cores: its products leave Python's lock."""
-    blocks = [slice(start, min(start + block, rows)) for start in range(0, rows, block)]
-    if len(blocks) < 2:
-        for rows_of_block in blocks:
-            fill(rows_of_block)
-        return
-    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="lateral-exact") as threads:
-        list(threads.map(fill, blocks))
+def _slices(rows: int, block: int) -> list[slice]:
+    return [slice(start, min(start + block, rows)) for start in range(0, rows, block)]
