@@ -25,6 +25,7 @@ __all__ = [
     "LateralError",
     "LimitExceededError",
     "MissingExtraError",
+    "MissingToolError",
     "ModelNotFoundError",
     "SourceRootError",
     "StorageError",
@@ -49,6 +50,10 @@ class FilterError(InvalidArgumentError):
 
 class MissingExtraError(LateralError, ImportError):
     """An optional package is not installed; the message is the pip line that installs it."""
+
+
+class MissingToolError(LateralError):
+    """A program of the system that is needed, such as a compiler, is not there; the message says how to install it."""
 
 
 class ModelNotFoundError(LateralError):

@@ -14,8 +14,10 @@ from .document import Document, Section
 from .failure import failure_of
 from .files import Found, Paths, SkippedFile, SourceFile, walk
 from .indexed_text import context_line, indexed_text
-from .load import document_from_text, load, read
+from .load import document_from_text, load, read, render_page
 from .node import Kind, LoadFailure, Metadata, MetadataValue, Node, document_id, freeze_metadata, node_id
+from .page_image import PageImage
+from .ragatouille import import_ragatouille
 from .sentences import split_sentences
 from .sniff import Format, sniff
 from .worker import ParserPool
@@ -33,6 +35,7 @@ __all__ = [
     "Metadata",
     "MetadataValue",
     "Node",
+    "PageImage",
     "ParserPool",
     "Paths",
     "Section",
@@ -44,10 +47,12 @@ __all__ = [
     "document_id",
     "failure_of",
     "freeze_metadata",
+    "import_ragatouille",
     "indexed_text",
     "load",
     "node_id",
     "read",
+    "render_page",
     "sniff",
     "split_sentences",
     "to_nodes",

@@ -9,14 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from ..errors import EmptyDocumentError, LimitExceededError, SourceRootError, UnsafePathError, UnsupportedFormatError
-from .failure import failure_of
+from ..errors import (
+    EmptyDocumentError,
+    InvalidArgumentError,
+    LimitExceededError,
+    SourceRootError,
+    UnsafePathError,
+    UnsupportedFormatError,
+)
+from .failure import error_of, failure_of
 from .limits import check_size
 from .node import LoadFailure
 from .sniff import HEAD_BYTES, Format, old_office, sniff, unread_format
 from .zip_directory import member_names
 
-__all__ = ["Found", "Paths", "SkippedFile", "SourceFile", "open_regular", "walk"]
+__all__ = ["Found", "Paths", "SkippedFile", "SourceFile", "find_file", "open_regular", "walk"]
 
 CATALOG_NAME = "catalog.sqlite"
 SQLITE_MARK = b"SQLite format 3\0"
@@ -86,6 +93,27 @@ def walk(paths: Paths) -> Iterator[Found]:
     return _walk_roots(roots)
 
 
+def find_file(path: str | os.PathLike[str]) -> SourceFile:
+    """Returns the file at a path, as `walk` finds it.
+
+    Args:
+        path: Of one file.
+
+    Raises:
+        SourceRootError: It does not exist or can't be read.
+        InvalidArgumentError: It is a folder.
+        DocumentError: No loader reads it, or it is empty, too large or unreadable.
+    """
+    root = os.path.abspath(os.path.expanduser(path))
+    _check_root(root)
+    if os.path.isdir(root):
+        raise InvalidArgumentError(f"one file is asked for, and {root!r} is a folder: name a file in it")
+    found = _named_file(root)
+    if isinstance(found, SourceFile):
+        return found
+    raise error_of(found)
+
+
 def open_regular(path: str) -> int:
     """Returns a descriptor of a regular file. A pipe or device that took its place is not waited for.
 
@@ -125,18 +153,18 @@ def _walk_roots(roots: Sequence[str]) -> Iterator[Found]:
 
 
 def _walk_root(root: str) -> Iterator[Found]:
-    if not _is_text(root):
-        yield _unsafe_name(root)
-    elif os.path.isdir(root):
+    if _is_text(root) and os.path.isdir(root):
         yield from _walk_folder(root)
     else:
         yield _named_file(root)
 
 
-def _named_file(path: str) -> Found:
+def _named_file(path: str) -> SourceFile | LoadFailure:
+    if not _is_text(path):
+        return _unsafe_name(path)
     found = _file(path)
     if isinstance(found, SkippedFile):
-        reason = f"{found.reason}: lateral reads text, Markdown, HTML, PDF, Word, PowerPoint and Excel files"
+        reason = f"{found.reason}: lateral reads text, Markdown, HTML, PDF, Word, PowerPoint, Excel and image files"
         return failure_of(UnsupportedFormatError(reason), path)
     return found
 

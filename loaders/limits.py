@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import LimitExceededError
+from ..errors import InvalidArgumentError, LimitExceededError
 
 __all__ = [
     "MAX_FILE_BYTES",
@@ -12,10 +12,12 @@ __all__ = [
     "MAX_PAGES",
     "MAX_PAGE_PIXELS",
     "MEMORY_BYTES",
+    "POINTS_AN_INCH",
     "RENDER_DPI",
     "SECONDS_A_FILE",
     "SECONDS_A_PAGE",
     "SMALL_INFLATED_BYTES",
+    "check_page",
     "check_size",
     "page_pixels",
 ]
@@ -61,3 +63,19 @@ def page_pixels(width: float, height: float) -> float:
         height: Its height.
     """
     return width * height * (RENDER_DPI / POINTS_AN_INCH) ** 2
+
+
+def check_page(page: int, count: int, source: str) -> None:
+    """Returns if a document has this page.
+
+    Args:
+        page: The page's number.
+        count: How many pages the document has.
+        source: What it is called in the message.
+
+    Raises:
+        InvalidArgumentError: It has not.
+    """
+    if not 1 <= page <= count:
+        pages = "is one page" if count == 1 else f"are {count} pages"
+        raise InvalidArgumentError(f"there {pages} in {source!r}, counted from 1, and no page {page}")

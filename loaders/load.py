@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from ..errors import ChangedDocumentError, DocumentError, EmptyDocumentError, InvalidArgumentError
+from .boxes import Box
 from .chunking import Chunker, default_count_tokens, to_nodes
 from .document import Document, Section
 from .failure import failure_of
 from .files import Paths, SkippedFile, SourceFile, walk
+from .limits import RENDER_DPI
 from .node import LoadFailure, Metadata, Node, freeze_metadata
 from .oddities import oddities
+from .page_image import PageImage
 from .parsing import parse
 from .text import clean
 from .worker import ParserPool, map_in_order
 
-__all__ = ["document_from_text", "load", "read"]
+__all__ = ["document_from_text", "load", "read", "render_page"]
 
 MARKDOWN_BYTES_HERE = 200_000  # dense Markdown takes seconds a MB, and no deadline can stop it in this process
 
@@ -43,8 +46,8 @@ def load(paths: Paths, *, chunker: Chunker | None = None) -> Iterator[Node | Loa
 def read(file: SourceFile, pool: ParserPool | None = None) -> Document:
     """Returns the file's document, with `file_name` and `file_type` in its metadata, and `title` where it has one.
 
-    PDF, HTML, Office files and long Markdown are parsed in the pool's processes, which have deadlines; text and short
-    Markdown here.
+    PDF, HTML, Office files, images and long Markdown are parsed in the pool's processes, which have deadlines; text and
+    short Markdown here.
 
     Args:
         file: A file found by `walk`.
@@ -66,6 +69,34 @@ def read(file: SourceFile, pool: ParserPool | None = None) -> Document:
         metadata=freeze_metadata({**document.metadata, **named}),
         warnings=(*document.warnings, *oddities(document.sections)),
     )
+
+
+def render_page(
+    file: SourceFile, page: int, *, dpi: float = RENDER_DPI, marks: Sequence[Box] = (), pool: ParserPool | None = None
+) -> PageImage:
+    """Returns a page of a PDF or a frame of an image file as a picture, made in the pool's processes.
+
+    Args:
+        file: A file found by `walk`.
+        page: 1-based page number.
+        dpi: Dots per inch. An image is scaled down to them, never up.
+        marks: What to mark in yellow on a PDF's page: boxes in points, as `ParserPool.boxes` gives them.
+        pool: Where files are parsed apart; one of its own for this call when None.
+
+    Raises:
+        InvalidArgumentError: There is no such page, or `dpi` is not above 0.
+        UnsupportedFormatError: The file is neither a PDF nor an image.
+        LimitExceededError: The picture would have over 40 megapixels: nothing is drawn, and the message says what fits.
+        ChangedDocumentError: The file changed or vanished since it was found, or while it was read.
+        DocumentError: It can't be read for another reason; the subclass says which.
+    """
+    if pool is None:
+        with ParserPool(1) as own:
+            return render_page(file, page, dpi=dpi, marks=marks, pool=own)
+    _check_unchanged(file)
+    picture = pool.render(file, page, dpi=dpi, marks=marks)
+    _check_unchanged(file)
+    return picture
 
 
 def document_from_text(source: str, text: str, metadata: Metadata | None = None) -> Document:

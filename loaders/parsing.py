@@ -6,6 +6,7 @@ the parser must not be able to run code in the process that asked.
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import os
@@ -14,7 +15,7 @@ import signal
 import struct
 import sys
 from collections.abc import Callable
-from typing import IO, Any, TypeVar
+from typing import IO, Any, TypeVar, cast
 
 from .. import errors
 from .boxes import Box, Stretch, find_boxes
@@ -22,10 +23,11 @@ from .document import Document, Section
 from .files import open_regular
 from .limits import MAX_FILE_BYTES, MAX_PAGES, MEMORY_BYTES, SECONDS_A_PAGE, check_size
 from .node import freeze_metadata
-from .sniff import Format
+from .page_image import PageImage, draw_frame, draw_page, png_size
+from .sniff import IMAGE_FORMATS, Format, ImageFormat
 from .text import read_text
 
-__all__ = ["HEADER", "Json", "boxes_of", "document_of", "parse", "serve", "write_frame"]
+__all__ = ["HEADER", "Json", "boxes_of", "document_of", "page_image_of", "parse", "serve", "write_frame"]
 
 HEADER = struct.Struct(">I")
 MAX_WRITE_BYTES = 1 << 20  # the process writes nothing but its last words to a file of the parent's
@@ -61,6 +63,10 @@ def parse(path: str, kind: Format, *, on_pages: Callable[[int], None] | None = N
         from .office import read_office
 
         return read_office(raw, path, kind, on_pages=on_pages)
+    if kind in IMAGE_FORMATS:
+        from .image import read_image
+
+        return read_image(raw, path, cast(ImageFormat, kind), on_pages=on_pages)
     if kind == "html":
         from .html import read_html
 
@@ -138,6 +144,33 @@ def boxes_of(answer: Json, source: str, count: int) -> list[tuple[Box, ...]]:
     return _decoded(answer, source, decode)
 
 
+def page_image_of(answer: Json, source: str, page: int) -> PageImage:
+    """Returns the picture in an answer of the parsing process.
+
+    Args:
+        answer: The decoded JSON.
+        source: The document's source.
+        page: The page that was asked for.
+
+    Raises:
+        DocumentError: The answer says why the page could not be drawn.
+        InvalidArgumentError: It says that there is no such page.
+        CorruptDocumentError: It is no answer at all: a file took over its parser.
+    """
+
+    def decode() -> PageImage:
+        png = base64.b64decode(answer["png"], validate=True)
+        width, height = png_size(png)
+        dpi = float(answer["dpi"])
+        if not 0 < dpi < math.inf:
+            raise ValueError(dpi)
+        return PageImage(source, page, width, height, dpi, png)
+
+    if "refused" in answer:
+        raise errors.InvalidArgumentError(str(answer["refused"])[:MAX_REASON_CHARS])
+    return _decoded(answer, source, decode)
+
+
 def _decoded(answer: Json, source: str, decode: Callable[[], Result]) -> Result:
     try:
         if "error" not in answer:
@@ -146,7 +179,7 @@ def _decoded(answer: Json, source: str, decode: Callable[[], Result]) -> Result:
         if not issubclass(found, errors.DocumentError):
             raise TypeError(found)
         failure = found(str(answer["reason"])[:MAX_REASON_CHARS], source=source, page=answer["page"])
-    except (AttributeError, KeyError, TypeError, ValueError) as err:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as err:
         raise errors.CorruptDocumentError(
             "the parser gave a malformed answer: the file broke it", source=source
         ) from err
@@ -184,6 +217,8 @@ def _answer(request: Json, answers: IO[bytes]) -> Json:
     try:
         if "stretches" in request:
             return {"boxes": _find_boxes(request)}
+        if "marks" in request:
+            return _draw(request)
         document = parse(request["path"], request["format"], on_pages=on_pages)
     except errors.DocumentError as err:
         return {"error": type(err).__name__, "reason": err.reason, "page": err.page}
@@ -209,6 +244,20 @@ def _find_boxes(request: Json) -> list[tuple[Box, ...]]:
         return find_boxes(path, path, [Stretch(*entry) for entry in request["stretches"]])
     except OSError as err:
         raise _unopened(path, err) from err
+
+
+def _draw(request: Json) -> Json:
+    path, kind, page, dpi = (request[key] for key in ("path", "format", "page", "dpi"))
+    try:
+        if kind == "pdf":
+            picture = draw_page(path, path, page=page, dpi=dpi, marks=[_box(mark) for mark in request["marks"]])
+        else:
+            picture = draw_frame(_read(path), path, kind, page=page, dpi=dpi)
+    except errors.InvalidArgumentError as err:
+        return {"refused": str(err)}
+    except OSError as err:
+        raise _unopened(path, err) from err
+    return {"png": base64.b64encode(picture.png).decode(), "dpi": picture.dpi}
 
 
 def _set_alarm(seconds: float) -> None:

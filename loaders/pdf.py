@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ from ..errors import CorruptDocumentError, EncryptedDocumentError, LimitExceeded
 from .document import Document, Section
 from .limits import MAX_PAGE_PIXELS, MAX_PAGES, RENDER_DPI, check_size, page_pixels
 from .properties import named_properties
-from .ranges import ranges
+from .ranges import bare_pages, pages_in_words
 from .text import clean
 
 if TYPE_CHECKING:
@@ -126,19 +126,12 @@ def _warnings(troubles: _Troubles) -> tuple[str, ...]:
         f"page {page} can't be read ({reason}): its text is missing" for page, reason in troubles.failed.items()
     ]
     if troubles.bare:
-        pages, them = _pages(troubles.bare)
-        have = "has" if them == "it" else "have"
-        warnings.append(f"{pages} {have} no text layer: run OCR on {them} first")
+        warnings.append(bare_pages(troubles.bare))
     if troubles.huge:
-        pages, them = _pages(troubles.huge)
+        pages, them = pages_in_words(troubles.huge)
         are = "is" if them == "it" else "are"
         warnings.append(
             f"{pages} {are} too large for an image (over {MAX_PAGE_PIXELS / 1e6:.0f} megapixels at {RENDER_DPI} dpi): "
             f"only the text of {them} is read"
         )
     return tuple(warnings)
-
-
-def _pages(numbers: Sequence[int]) -> tuple[str, str]:
-    """Returns the pages in words, and the pronoun for them."""
-    return (f"page {numbers[0]}", "it") if len(numbers) == 1 else (f"pages {ranges(numbers)}", "them")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Collection
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
-__all__ = ["HEAD_BYTES", "Format", "old_office", "sniff", "unread_format"]
+__all__ = ["HEAD_BYTES", "IMAGE_FORMATS", "Format", "ImageFormat", "old_office", "sniff", "unread_format"]
 
-Format: TypeAlias = Literal["text", "markdown", "html", "pdf", "docx", "pptx", "xlsx"]
+ImageFormat: TypeAlias = Literal["png", "jpeg", "webp", "gif", "tiff", "bmp"]
+Format: TypeAlias = Literal["text", "markdown", "html", "pdf", "docx", "pptx", "xlsx"] | ImageFormat
+
+IMAGE_FORMATS: frozenset[str] = frozenset(get_args(ImageFormat))
 
 HEAD_BYTES = 8192  # what `sniff` wants to see
 PDF_MARK_BYTES = 1024  # where readers look for "%PDF-"
@@ -22,6 +25,23 @@ _OFFICE: dict[str, Format] = {
     **dict.fromkeys((".pptx", ".pptm", ".ppsx", ".ppsm", ".potx", ".potm"), "pptx"),
     **dict.fromkeys((".xlsx", ".xlsm", ".xltx", ".xltm"), "xlsx"),
 }
+_IMAGES: dict[str, Format] = {
+    **dict.fromkeys((".png", ".apng"), "png"),
+    **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "jpeg"),
+    ".webp": "webp",
+    ".gif": "gif",
+    **dict.fromkeys((".tif", ".tiff"), "tiff"),
+    **dict.fromkeys((".bmp", ".dib"), "bmp"),
+}
+# First bytes of images that no text has. TIFF comes in two byte orders, and each with short or long offsets.
+_IMAGE_MARKS: tuple[tuple[bytes, Format], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"\xff\xd8\xff", "jpeg"),
+    *((mark, "tiff") for mark in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+)
+_GIF_MARKS = (b"GIF87a", b"GIF89a")
+_BMP_MARK = b"BM"
+_BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)  # the sizes that the header behind the first 14 bytes may have
 # Where an Office file keeps its parts, beside the list of their types.
 _OFFICE_FOLDERS: dict[str, Format] = {"word/": "docx", "ppt/": "pptx", "xl/": "xlsx"}
 _OFFICE_TYPES = "[Content_Types].xml"
@@ -45,8 +65,6 @@ _CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
 # First bytes of formats that may pass for text, or may not, and are none either way.
 _MAGIC = (
     (b"PK\x03\x04", "a ZIP archive"),
-    (b"\x89PNG", "a PNG image"),
-    (b"\xff\xd8\xff", "a JPEG image"),
     (b"\x7fELF", "a program"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"\xfd7zXZ", "an xz archive"),
@@ -58,7 +76,6 @@ _MAGIC = (
 # First bytes that a text may have too; with binary content behind them they give a name.
 _NAMES = (
     (b"SQLite format 3\x00", "an SQLite database"),
-    (b"GIF8", "a GIF image"),
     (b"MZ", "a program"),
     (b"BZh", "a bzip2 archive"),
     (b"7z", "a 7z archive"),
@@ -66,11 +83,13 @@ _NAMES = (
     (b"PAR1", "a Parquet table"),
     (b"ID3", "an MP3 recording"),
     (b"OggS", "an Ogg recording"),
-    (b"RIFF", "a sound, film or WebP image"),
+    (b"RIFF", "a sound or a film"),
 )
 # Text to a computer, but not to a reader; and containers that only their name tells apart.
 _UNREAD_SUFFIXES = {
     ".svg": "an SVG image",
+    **dict.fromkeys((".heic", ".heif", ".avif"), "a HEIC or AVIF image"),
+    **dict.fromkeys((".dng", ".nef", ".cr2", ".arw", ".pef"), "a camera's raw image"),
     ".ipynb": "a Jupyter notebook",
     ".odt": "an OpenDocument text",
     ".epub": "an EPUB book",
@@ -83,7 +102,8 @@ def sniff(head: bytes, suffix: str, *, parts: Collection[str] = ()) -> Format | 
     """Returns the format to read a file as, or None for one that no loader reads.
 
     Content decides before the name does: a PDF called ".txt" is a PDF. Text with an unknown suffix, or none, is text,
-    and so are source code, CSV and JSON. A damaged PDF or Office file has its name's format, to be reported by name.
+    and so are source code, CSV and JSON. A damaged PDF, Office file or image has its name's format, to be reported by
+    name.
 
     Args:
         head: The file's first bytes, 8,192 or all.
@@ -91,13 +111,19 @@ def sniff(head: bytes, suffix: str, *, parts: Collection[str] = ()) -> Format | 
         parts: Where the file is a ZIP archive, the names of its members.
     """
     suffix = suffix.lower()
+    if (image := _image(head, suffix)) is not None:
+        return image
     if _is_pdf(head, suffix):
         return "pdf"
     if (office := _office(head, suffix, parts)) is not None:
         return office
-    if suffix in _UNREAD_SUFFIXES or head.startswith(tuple(mark for mark, _ in _MAGIC)) or _is_binary(head):
+    if suffix in _UNREAD_SUFFIXES or head.startswith(tuple(mark for mark, _ in _MAGIC)):
         return None
     shown = _narrow(head)
+    if suffix in _IMAGES and not _HTML_START.match(shown):
+        return _IMAGES[suffix]  # a damaged one, to be reported by name
+    if _is_binary(head):
+        return None
     if _HTML_START.match(shown):
         return "html"
     if suffix in _HTML:
@@ -108,7 +134,7 @@ def sniff(head: bytes, suffix: str, *, parts: Collection[str] = ()) -> Format | 
 
 
 def unread_format(head: bytes, suffix: str) -> str:
-    """Returns what a file that no loader reads seems to be, such as "a PNG image".
+    """Returns what a file that no loader reads seems to be, such as "a ZIP archive".
 
     Args:
         head: The file's first bytes.
@@ -140,6 +166,17 @@ def _office(head: bytes, suffix: str, parts: Collection[str]) -> Format | None:
         return next(found, by_name) if _OFFICE_TYPES in parts else by_name
     known = head.startswith(tuple(mark for mark, _ in _MAGIC if mark != _OLE_MARK))
     return by_name if _is_binary(head) and not known else None
+
+
+def _image(head: bytes, suffix: str) -> Format | None:
+    for mark, kind in _IMAGE_MARKS:
+        if head.startswith(mark):
+            return None if kind == "tiff" and suffix in _UNREAD_SUFFIXES else kind  # such as a camera's raw image
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "webp"
+    if head.startswith(_GIF_MARKS) and _is_binary(head):
+        return "gif"
+    return "bmp" if head.startswith(_BMP_MARK) and int.from_bytes(head[14:18], "little") in _BMP_HEADERS else None
 
 
 def _is_pdf(head: bytes, suffix: str) -> bool:

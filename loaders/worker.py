@@ -18,12 +18,20 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import IO, Self, TypeVar
 
-from ..errors import CorruptDocumentError, InvalidArgumentError, LateralError, LimitExceededError
+from ..errors import (
+    CorruptDocumentError,
+    InvalidArgumentError,
+    LateralError,
+    LimitExceededError,
+    UnsupportedFormatError,
+)
 from .boxes import Box, Stretch
 from .document import Document
 from .files import SourceFile
-from .limits import MAX_PAGES, MEMORY_BYTES, SECONDS_A_FILE, SECONDS_A_PAGE
-from .parsing import HEADER, Json, boxes_of, document_of, write_frame
+from .limits import MAX_PAGES, MEMORY_BYTES, RENDER_DPI, SECONDS_A_FILE, SECONDS_A_PAGE
+from .page_image import PageImage, check_dpi
+from .parsing import HEADER, Json, boxes_of, document_of, page_image_of, write_frame
+from .sniff import IMAGE_FORMATS
 
 __all__ = ["ParserPool", "map_in_order"]
 
@@ -211,6 +219,33 @@ class ParserPool:
         asked = [(stretch.page, stretch.text, stretch.start_char) for stretch in stretches]
         answer = self._answer({"path": path, "stretches": asked, "seconds": seconds})
         return boxes_of(answer, path, len(stretches))
+
+    def render(self, file: SourceFile, page: int, *, dpi: float = RENDER_DPI, marks: Sequence[Box] = ()) -> PageImage:
+        """Returns a page of a PDF or a frame of an image file as a picture; waits while all processes are busy.
+
+        A PDF's page is drawn as a viewer shows it. An image is turned upright and scaled down to `dpi`, never up.
+
+        Args:
+            file: A file found by `walk`.
+            page: 1-based page number.
+            dpi: Dots per inch.
+            marks: What to mark in yellow on a PDF's page: boxes as `boxes` gives them.
+
+        Raises:
+            InvalidArgumentError: There is no such page, or `dpi` is not above 0.
+            UnsupportedFormatError: The file is neither a PDF nor an image.
+            LimitExceededError: The picture would have over 40 megapixels, or takes too long or too much memory.
+            DocumentError: The file can't be read for another reason, as with `parse`.
+            LateralError: The pool is closed, or no process can be started.
+        """
+        check_dpi(dpi)
+        if file.format != "pdf" and file.format not in IMAGE_FORMATS:
+            raise UnsupportedFormatError(
+                "only the pages of PDF and image files can be shown: save the document as PDF", source=file.path
+            )
+        request = {"path": file.path, "format": file.format, "page": page, "dpi": dpi, "marks": list(marks)}
+        answer = self._answer({**request, "seconds": self.seconds_a_file + SECONDS_A_PAGE})
+        return page_image_of(answer, file.path, page)
 
     def _answer(self, request: Json) -> Json:
         """Returns the answer of a process to a request about a file, or raises what it says of the file."""

@@ -6,6 +6,7 @@ import zipfile
 import zlib
 
 import pikepdf
+from images import make_image, noise, png_of_parts, saved, tiff_of_tags
 from office_files import make_docx, make_pptx, make_xlsx, replaced, rezipped, with_lying_header
 from pdfs import changed, make_pdf
 
@@ -83,6 +84,17 @@ def pdf_of_many_objects(count=1_000_000):
     lines.append(b"xref\n0 %d\n0000000000 65535 f \n%b" % (count + 1, table))
     lines.append(b"trailer\n<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % (count + 1, length))
     return b"".join(lines)
+
+
+def bomb_image():
+    """A PNG of 1 kB whose header says 50,000 x 50,000 pixels."""
+    return png_of_parts(50_000, 50_000, zlib.compress(b"\0" * 100_000))
+
+
+def lying_image():
+    """A TIFF whose pixels are said to lie behind the file's end."""
+    tags = ((256, 100), (257, 100), (258, 8), (259, 1), (262, 1), (273, 4_000_000_000), (278, 100), (279, 10_000))
+    return tiff_of_tags(*tags)
 
 
 def encrypted_office():
@@ -165,6 +177,14 @@ def write_bad_folder(folder):
         "entities.docx": (xml_entities(), "UnsafeDocumentError"),
         "climbing.docx": (climbing_zip(), "UnsafeDocumentError"),
         "macros.docm": (macro_file(), None),
+        "empty.png": (b"", "EmptyDocumentError"),
+        "a-photo.txt": (make_image("png"), None),
+        "a-text.png": (b"version https://git-lfs.github.com/spec/v1", "CorruptDocumentError"),
+        "cut.png": (saved(noise(), "png")[:1000], "CorruptDocumentError"),
+        "cut.jpg": (saved(noise(), "jpeg")[:1000], "CorruptDocumentError"),
+        "cut.webp": (saved(noise(), "webp")[:1000], "CorruptDocumentError"),
+        "bomb.png": (bomb_image(), "LimitExceededError"),
+        "lying.tif": (lying_image(), "CorruptDocumentError"),
         "bad-utf-8.txt": ("Grüner Tee. ".encode() * 20 + b"\xff tea", None),
         "nul-bytes.md": (b"Tea\0 with a NUL.", "skipped"),
         "nul.txt": ("Tea\0 with a NUL.".encode("utf-16"), None),
@@ -189,7 +209,7 @@ def write_odd_entries(folder):
     (folder / "loop").mkdir()
     (folder / "loop" / "up").symlink_to("..")
     os.mkfifo(folder / "pipe.txt")
-    (folder / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (folder / "drawing.svg").write_bytes(b"<svg></svg>")
     (folder / "unknown.bin").write_bytes(bytes(range(256)) * 4)
     (folder / "good.txt").write_text(GOOD)
     (folder / "good-too.txt").write_text(GOOD)

@@ -22,7 +22,7 @@ from ..context import Passage
 from .citations import Citation
 from .verbatim import find_verbatim
 
-__all__ = ["BoxFinder", "Located"]
+__all__ = ["BoxFinder", "Located", "is_as_indexed"]
 
 Located: TypeAlias = Hit | Node | Passage | Citation
 
@@ -82,6 +82,15 @@ class BoxFinder:
         if running is not None:
             running.end()
 
+    def pool(self) -> ParserPool:
+        """Returns the pool of one parsing process, which `close` ends."""
+        with self._lock:
+            if self._running is None or self._running.owner != os.getpid():  # a fork shares its parent's pipes
+                pool = ParserPool(1)
+                end = weakref.finalize(self, _close, pool, os.getpid())
+                self._running = _Running(pool, os.getpid(), end)
+            return self._running.pool
+
     def _find(self, places: Sequence[_Place | None]) -> list[tuple[Box, ...]]:
         wanted: dict[str, list[Stretch]] = {}
         for place in places:
@@ -91,7 +100,7 @@ class BoxFinder:
         for source in self._unchanged(wanted):
             stretches = list(dict.fromkeys(wanted[source]))
             try:
-                boxes = self._pool().boxes(source, stretches)
+                boxes = self.pool().boxes(source, stretches)
             except DocumentError as err:
                 logger.warning("%s: its passages can't be shown on their pages: %s", source, err.reason)
                 continue
@@ -108,15 +117,7 @@ class BoxFinder:
                 "SELECT source, content_hash, size, mtime_ns, ctime_ns FROM documents WHERE size IS NOT NULL "
                 f"AND json_extract(metadata, '$.file_type') = 'pdf' AND id IN ({ids}) ORDER BY source"
             )
-        return [source for source, content_hash, *stat in rows if _is_unchanged(source, content_hash, stat)]
-
-    def _pool(self) -> ParserPool:
-        with self._lock:
-            if self._running is None or self._running.owner != os.getpid():  # a fork shares its parent's pipes
-                pool = ParserPool(1)
-                end = weakref.finalize(self, _close, pool, os.getpid())
-                self._running = _Running(pool, os.getpid(), end)
-            return self._running.pool
+        return [source for source, content_hash, *stat in rows if is_as_indexed(source, content_hash, stat)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +157,14 @@ def _place_on(source: str | None, page: int | None, text: str, start_char: int) 
     return _Place(source, Stretch(page, text, start_char))
 
 
-def _is_unchanged(source: str, content_hash: str, stat: Sequence[int]) -> bool:
-    """Says whether a file is the one that was indexed: by its size and times, else by its bytes."""
+def is_as_indexed(source: str, content_hash: str, stat: Sequence[int]) -> bool:
+    """Says whether a file is the one that was indexed: by its size and times, else by its bytes.
+
+    Args:
+        source: Its absolute path.
+        content_hash: SHA-256 of its bytes when it was indexed.
+        stat: Its size and its times in nanoseconds, of content and of entry, then.
+    """
     try:
         now = os.stat(source)
         if [now.st_size, now.st_mtime_ns, now.st_ctime_ns] == list(stat):

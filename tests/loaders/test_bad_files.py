@@ -20,15 +20,16 @@ WARNED = {
     "nul.txt": None,
     "huge-page.pdf": "page 2 is too large for an image (over 40 megapixels at 150 dpi)",
     "nested.docx": "files inside the file are not opened: 'word/embeddings/inner.zip'",
+    "a-photo.txt": "page 1 has no text layer: run OCR on it first",
     "macros.docm": "the file holds macros",
     "bad-utf-8.txt": "1 characters are not valid UTF-8 and were replaced",
     "surrogates.txt": "1 characters are not valid UTF-16 and were replaced",
     "bidi-and-tags.txt": "the text holds 4 invisible characters that turn or hide words",
 }
 SKIPPED = {
+    "drawing.svg": "an SVG image",
     "loop/up": "a link to the folder",
     "nul-bytes.md": "a binary file (.md)",
-    "photo.png": "a PNG image",
     "pipe.txt": "a named pipe",
     "unknown.bin": "a binary file (.bin)",
 }

@@ -7,9 +7,14 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from lateral.errors import SourceRootError
+from lateral.errors import (
+    EmptyDocumentError,
+    InvalidArgumentError,
+    SourceRootError,
+    UnsupportedFormatError,
+)
 from lateral.loaders import limits
-from lateral.loaders.files import SkippedFile, SourceFile, walk
+from lateral.loaders.files import SkippedFile, SourceFile, find_file, walk
 from lateral.loaders.node import LoadFailure
 
 
@@ -104,16 +109,41 @@ def test_a_folder_with_a_text_called_catalog_is_walked(tmp_path):
 
 
 def test_formats_nobody_reads_are_skipped_with_the_reason(tmp_path):
-    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    assert found(tmp_path) == [SkippedFile(str(tmp_path / "a.png"), "a PNG image")]
+    (tmp_path / "a.svg").write_bytes(b"<svg></svg>")
+    assert found(tmp_path) == [SkippedFile(str(tmp_path / "a.svg"), "an SVG image")]
 
 
 def test_a_named_file_that_nobody_reads_is_a_failure(tmp_path):
-    path = tmp_path / "a.png"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n")
+    path = tmp_path / "a.svg"
+    path.write_bytes(b"<svg></svg>")
     failure = only(path, LoadFailure)
     assert failure.error == "UnsupportedFormatError"
-    assert failure.reason == ("a PNG image: lateral reads text, Markdown, HTML, PDF, Word, PowerPoint and Excel files")
+    assert failure.reason == (
+        "an SVG image: lateral reads text, Markdown, HTML, PDF, Word, PowerPoint, Excel and image files"
+    )
+
+
+class TestOneFile:
+    def test_it_is_found_as_a_walk_finds_it(self, tmp_path):
+        (tmp_path / "a.txt").write_text("text")
+        assert find_file(tmp_path / "a.txt") == only(tmp_path, SourceFile)
+
+    def test_a_folder_is_none(self, tmp_path):
+        with pytest.raises(InvalidArgumentError, match=r"one file is asked for, and .* is a folder"):
+            find_file(tmp_path)
+
+    def test_a_missing_one_is_told(self, tmp_path):
+        with pytest.raises(SourceRootError, match="there is no file or folder"):
+            find_file(tmp_path / "a.txt")
+
+    def test_one_that_is_not_read_has_its_error(self, tmp_path):
+        (tmp_path / "a.svg").write_text("<svg></svg>")
+        (tmp_path / "b.png").touch()
+        with pytest.raises(UnsupportedFormatError, match="an SVG image: lateral reads"):
+            find_file(tmp_path / "a.svg")
+        with pytest.raises(EmptyDocumentError, match="0 bytes") as caught:
+            find_file(tmp_path / "b.png")
+        assert caught.value.source == str(tmp_path / "b.png")
 
 
 def test_an_empty_file_is_a_failure(tmp_path):

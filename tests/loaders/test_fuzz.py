@@ -6,9 +6,11 @@ import zipfile
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lateral.errors import DocumentError
+from images import KINDS, make_image
+from lateral.errors import DocumentError, InvalidArgumentError
 from lateral.loaders import Chunker, default_count_tokens, to_nodes
 from lateral.loaders.files import SourceFile
+from lateral.loaders.page_image import png_size
 from lateral.loaders.sniff import sniff
 from lateral.loaders.worker import ParserPool
 from lateral.loaders.zip_directory import member_names
@@ -32,6 +34,7 @@ GOOD = {
     "text": TEXT,
     "docx": make_docx("# Tea", "Green tea is brewed hot.", "# Coffee", "Ground."),
     "pptx": make_pptx(["Tea", "Green", "Black"]),
+    **{kind: make_image(kind, frames=1 if kind in ("jpeg", "bmp") else 2) for kind in KINDS},
     "xlsx": make_xlsx(Tea=[["Kind", "Degrees"], ["green", 80], ["sum", "=1+2"]]),
 }
 ODD_VALUES = ("", "-1", "0", "99999999999", "1e400", "ü", "rId1", "/", "../x.xml", "true")
@@ -115,22 +118,26 @@ def check(pool, tmp_path, kind, raw):
     """Reads the file where all files of its kind are read, and cuts it."""
     path = tmp_path / "fuzzed"
     path.write_bytes(raw)
-    outcome = outcome_of(pool, SourceFile(str(path), kind, len(raw), 0, 0))
+    outcome = outcome_of(pool.parse, SourceFile(str(path), kind, len(raw), 0, 0))
     if isinstance(outcome, DocumentError):
-        assert outcome.source == str(path)
-        assert outcome.reason
-        assert "crashed its parser" not in outcome.reason
-        assert "took over" not in outcome.reason
+        check_error(outcome, path)
         return
     for node in to_nodes(outcome, Chunker(default_count_tokens)):
         node.text.encode()
         assert node.end_char - node.start_char == len(node.text)
 
 
-def outcome_of(pool, file):
+def check_error(err, path):
+    assert err.source == str(path)
+    assert err.reason
+    assert "crashed its parser" not in err.reason
+    assert "took over" not in err.reason
+
+
+def outcome_of(read, *arguments):
     try:
-        return pool.parse(file)
-    except DocumentError as err:
+        return read(*arguments)
+    except (DocumentError, InvalidArgumentError) as err:
         return err
 
 
@@ -152,6 +159,26 @@ def test_mutated_parts_of_a_sound_archive(pool, tmp_path, kind):
     @given(archives(GOOD[kind]))
     def run(raw):
         check(pool, tmp_path, kind, raw)
+
+    run()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["pdf", *KINDS])
+def test_pictures_of_mutated_bytes(pool, tmp_path, kind):
+    path = tmp_path / "fuzzed"
+
+    @settings(fuzzed, max_examples=100)
+    @given(mutations(GOOD[kind]))
+    def run(raw):
+        path.write_bytes(raw)
+        outcome = outcome_of(pool.render, SourceFile(str(path), kind, len(raw), 0, 0), 1)
+        if isinstance(outcome, DocumentError):
+            check_error(outcome, path)
+        elif isinstance(outcome, InvalidArgumentError):
+            assert "no page 1" in str(outcome)
+        else:
+            assert png_size(outcome.png) == (outcome.width, outcome.height)
 
     run()
 

@@ -83,11 +83,11 @@ class TestLoad:
         ]
 
     def test_warnings_and_skipped_files_are_logged(self, folder, caplog):
-        (folder / "e.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+        (folder / "e.svg").write_bytes(b"<svg></svg>")
         with caplog.at_level(logging.INFO, "lateral"):
             list(load(folder))
         messages = [(record.levelname, record.getMessage()) for record in caplog.records]
-        assert ("INFO", f"{folder / 'e.png'} is skipped: a PNG image") in messages
+        assert ("INFO", f"{folder / 'e.svg'} is skipped: an SVG image") in messages
         assert any(level == "WARNING" and "c.pdf: page 2 has no text layer" in text for level, text in messages)
 
     def test_the_chunker_is_used(self, folder):
@@ -101,8 +101,8 @@ class TestLoad:
             load(tmp_path / "missing")
 
     def test_a_named_file_that_nobody_reads_is_a_failure(self, tmp_path):
-        (tmp_path / "e.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-        (failure,) = load(tmp_path / "e.png")
+        (tmp_path / "e.svg").write_bytes(b"<svg></svg>")
+        (failure,) = load(tmp_path / "e.svg")
         assert isinstance(failure, LoadFailure)
         assert failure.error == UnsupportedFormatError.__name__
 

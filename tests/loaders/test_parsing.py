@@ -82,4 +82,4 @@ class TestAnswers:
 def test_a_start_imports_only_what_parsing_needs():
     program = "import sys, lateral.loaders.parsing; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"numpy", "torch", "pypdfium2", "selectolax", "markdown_it"} & set(loaded)
+    assert not {"numpy", "torch", "pypdfium2", "selectolax", "markdown_it", "PIL"} & set(loaded)

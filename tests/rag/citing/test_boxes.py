@@ -199,7 +199,7 @@ class TestTheParsingProcess:
             hits = rag.retrieve("boil water")
             finder = BoxFinder(rag.index)
             first = finder.find(hits)
-            parent = finder._pool()._idle[0]
+            parent = finder.pool()._idle[0]
             child = os.fork()
             if not child:
                 assert finder.find(hits) == first
@@ -207,7 +207,7 @@ class TestTheParsingProcess:
                 raise SystemExit(0)
             assert os.waitpid(child, 0)[1] == 0
             assert finder.find(hits) == first
-            assert finder._pool()._idle == [parent]
+            assert finder.pool()._idle == [parent]
         """
         result = subprocess.run(
             [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(program)],
