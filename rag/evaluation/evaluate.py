@@ -1,0 +1,108 @@
+"""Evaluation: one configuration on one corpus."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+from ..indexing.setup import indexed
+from ..pipeline import RAG, OnProgress
+from .beir import is_beir, read_beir
+from .configuration import DEFAULT_FUSION, Configuration
+from .corpus import JudgedCorpus
+from .measures import require_measures, score_queries
+from .memory import PeakMemory
+from .questions import find_questions, read_questions
+from .remarks import Remark, RemarkCounter
+from .result import EvaluationResult
+from .searching import OnQuery, build_index, index_bytes, search_all, search_with
+
+__all__ = ["evaluate", "read_corpus"]
+
+
+def read_corpus(folder: Path, *, questions: Path | None = None, split: str | None = None) -> JudgedCorpus:
+    """Returns the judged corpus of a folder: in BEIR form, or documents with a file of questions.
+
+    Args:
+        folder: The corpus.
+        questions: The file of questions; None: that of the folder.
+        split: Which judgements of a corpus in BEIR form; see `read_beir`.
+
+    Raises:
+        InvalidArgumentError: The folder is neither, or a file can't be read; names file and line.
+        SourceRootError: The folder is missing.
+    """
+    if questions is None and is_beir(folder):
+        return read_beir(folder, split=split)
+    return read_questions(folder, questions or find_questions(folder))
+
+
+def evaluate(
+    corpus: JudgedCorpus,
+    configuration: Configuration,
+    index_folder: Path,
+    *,
+    on_index: OnProgress | None = None,
+    on_query: OnQuery | None = None,
+) -> EvaluationResult:
+    """Returns how well and how fast a configuration finds what is judged relevant.
+
+    The index is made in the folder, or taken from it: an index of this corpus is not encoded again, and may hold more
+    retrievers than are evaluated. Times are of one query after another in this process, models loaded.
+
+    Args:
+        corpus: From `read_corpus`, `read_beir` or `read_questions`.
+        configuration: What is evaluated.
+        index_folder: Where the index is or will be.
+        on_index: Told after every document and commit.
+        on_query: Told after each query.
+
+    Raises:
+        MissingExtraError: ir-measures is not installed.
+        IndexConfigError: The index there is of something else, or made otherwise.
+        ModelNotFoundError: A model can't be had.
+    """
+    require_measures()
+    with PeakMemory() as memory, configuration.open(index_folder) as rag:
+        built = build_index(rag, corpus, on_index=on_index)
+        search = search_with(configuration, rag)
+        searched = search_all(search, corpus, configuration.top_k, on_query=on_query)
+        names = configuration.retrievers or tuple(it.name for it in indexed(rag.retrievers))
+        fusion = None if len(names) == 1 else configuration.fusion or DEFAULT_FUSION
+        status = rag.status()
+        size = index_bytes(rag, names)
+        remarks = (*corpus.remarks, *_not_indexed(rag, corpus))
+    return EvaluationResult(
+        corpus=corpus.name,
+        configuration=replace(configuration, retrievers=names, fusion=fusion),
+        scores=score_queries(corpus.qrels, searched.rankings),
+        rankings=searched.rankings,
+        milliseconds=searched.milliseconds,
+        index_seconds=built.seconds,
+        index_bytes=size,
+        documents=status.documents,
+        chunks=status.chunks,
+        peak_memory_mb=memory.megabytes,
+        judged_by=Counter(corpus.judged_by(query) for query in corpus.queries),
+        remarks=remarks,
+        failed=built.failed,
+    )
+
+
+def _not_indexed(rag: RAG, corpus: JudgedCorpus) -> tuple[Remark, ...]:
+    """Returns a remark where something that is judged relevant, and is in the corpus, is not in the index."""
+    with rag.index.read() as snapshot:
+        rows = snapshot.rows("SELECT DISTINCT d.source, n.page FROM nodes n JOIN documents d ON d.id = n.document_id")
+    there = {unit for source, page in rows for unit in corpus.places(source, page)}
+    missing = [
+        f"{unit}, query {query}"
+        for query, grades in corpus.qrels.items()
+        for unit, grade in grades.items()
+        if grade > 0 and unit in corpus.known_units and unit not in there
+    ]
+    found = RemarkCounter()
+    if missing:
+        words = "relevant documents or pages that are not in the index; they count as not found"
+        found.note("not_indexed", words, missing[0], count=len(missing))
+    return found.remarks

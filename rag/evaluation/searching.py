@@ -1,0 +1,158 @@
+"""The index of a corpus, searched as a configuration says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from ...errors import IndexConfigError, IndexNotFoundError, InvalidArgumentError
+from ...loaders.node import LoadFailure
+from ...retrievers.hit import Hit
+from ...retrievers.hybrid import DEFAULT_FUSION, HybridRetriever
+from ...retrievers.retriever import Where
+from ..indexing.setup import indexed
+from ..pipeline import RAG, OnProgress
+from .configuration import Configuration
+from .corpus import JudgedCorpus
+
+__all__ = [
+    "Built",
+    "OnQuery",
+    "Search",
+    "Searched",
+    "build_index",
+    "index_bytes",
+    "is_whole",
+    "search_all",
+    "search_with",
+]
+
+OnQuery: TypeAlias = Callable[[int, int], None]
+WARMING = "warm up"
+
+
+class Search(Protocol):
+    """What is searched with, such as `RAG.retrieve`."""
+
+    def __call__(self, query: str, top_k: int, where: Where | None = None, /) -> list[Hit]:
+        """Returns the hits of a query, best first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What indexing took.
+
+    Args:
+        seconds: Of reading, cutting, encoding and committing, without loading the models; None where the index held
+            documents of the corpus already, so that this run tells nothing about the whole.
+        failed: Documents that could not be read.
+    """
+
+    seconds: float | None
+    failed: tuple[LoadFailure, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What the queries found.
+
+    Args:
+        rankings: For each query its units, best first, each once.
+        milliseconds: For each query, from text to hits.
+    """
+
+    rankings: Mapping[str, Sequence[str]]
+    milliseconds: Mapping[str, float]
+
+
+def build_index(rag: RAG, corpus: JudgedCorpus, *, on_index: OnProgress | None = None) -> Built:
+    """Adds the corpus to the index; what it holds already is not encoded again.
+
+    Raises:
+        IndexConfigError: The index holds documents of something else.
+        InvalidArgumentError: Not one document could be indexed.
+    """
+    sources = corpus.sources()
+    _refuse_foreign(rag, corpus.name, {it["id"] if isinstance(it, Mapping) else str(it) for it in sources})
+    for retriever in indexed(rag.retrievers):
+        if retriever.encoder is not None:
+            retriever.encoder.encode_documents([WARMING])
+    start = time.perf_counter()
+    report = rag.add(sources, on_progress=on_index)
+    seconds = time.perf_counter() - start
+    if not report.added + report.updated + report.unchanged:
+        why = f": {report.failed[0].source}: {report.failed[0].reason}" if report.failed else ""
+        raise InvalidArgumentError(f"no document of {corpus.name} could be indexed{why}")
+    return Built(None if report.unchanged else seconds, report.failed)
+
+
+def is_whole(configuration: Configuration, rag: RAG) -> bool:
+    """Returns whether the configuration searches with all retrievers of the index."""
+    return configuration.retrievers is None or set(configuration.retrievers) == {
+        retriever.name for retriever in indexed(rag.retrievers)
+    }
+
+
+def search_with(configuration: Configuration, rag: RAG) -> Search:
+    """Returns the search of a configuration: `RAG.retrieve` where it is the index's own, else one of a part of it."""
+    if is_whole(configuration, rag):
+        return rag.retrieve
+    opened = {retriever.name: retriever for retriever in indexed(rag.retrievers)}
+    chosen = [opened[name] for name in configuration.retrievers or ()]
+    if len(chosen) == 1:
+        return chosen[0].retrieve
+    return HybridRetriever(chosen, fusion=configuration.fusion or DEFAULT_FUSION).retrieve
+
+
+def search_all(search: Search, corpus: JudgedCorpus, top_k: int, *, on_query: OnQuery | None = None) -> Searched:
+    """Returns what every query of the corpus finds; the first one is asked once more before, untimed.
+
+    Args:
+        search: Query and top_k in, hits out.
+        corpus: Whose queries are asked.
+        top_k: How many hits each is asked for.
+        on_query: Told after each query how many are done, and of how many.
+    """
+    rankings: dict[str, list[str]] = {}
+    milliseconds: dict[str, float] = {}
+    for text in list(corpus.queries.values())[:1]:
+        search(text, top_k)  # loads models and reads the index
+    for query, text in corpus.queries.items():
+        start = time.perf_counter()
+        hits = search(text, top_k)
+        milliseconds[query] = 1_000 * (time.perf_counter() - start)
+        rankings[query] = list(dict.fromkeys(corpus.unit(query, hit.node) for hit in hits))
+        if on_query is not None:
+            on_query(len(rankings), len(corpus.queries))
+    return Searched(rankings, milliseconds)
+
+
+def index_bytes(rag: RAG, names: Sequence[str]) -> int:
+    """Returns the size on disk of what these retrievers need: the catalog, their vectors, what they derive.
+
+    Left out are the vectors of the index's other retrievers, and folders of their name; all counts where all are named.
+    """
+    status = rag.status()
+    others = [name for name in status.retrievers if name not in names]
+    vectors = sum(status.vectors[name].bytes for name in others if name in status.vectors)
+    return status.bytes - vectors - sum(_folder_bytes(rag.index.folder / name) for name in others)
+
+
+def _refuse_foreign(rag: RAG, name: str, expected: Set[str]) -> None:
+    try:
+        foreign = [source for source in rag.status().sources if source not in expected]
+    except IndexNotFoundError:
+        return
+    if foreign:
+        raise IndexConfigError(
+            f"the index at '{rag.index.folder}' holds {len(foreign):,} documents that are not of {name} "
+            f"(such as {foreign[0]!r:.80}): name another folder"
+        )
+
+
+def _folder_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

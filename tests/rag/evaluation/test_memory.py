@@ -1,0 +1,30 @@
+import subprocess
+import sys
+import time
+
+import numpy as np
+from lateral.rag.evaluation.memory import PeakMemory
+
+MB = 1_000_000
+
+
+def test_a_peak_is_seen_though_the_memory_is_given_back():
+    with PeakMemory() as before:
+        time.sleep(0.1)
+    with PeakMemory() as memory:
+        block = np.ones(200 * MB // 8)
+        time.sleep(0.2)
+        del block
+    assert 150 < memory.megabytes - before.megabytes < 300
+    with PeakMemory() as after:
+        time.sleep(0.1)
+    assert after.megabytes < memory.megabytes - 100
+
+
+def test_the_memory_of_children_counts():
+    with PeakMemory() as before:
+        time.sleep(0.1)
+    code = "import time; block = bytearray(b'x') * 100_000_000; time.sleep(1)"
+    with PeakMemory() as memory:
+        subprocess.run([sys.executable, "-c", code], check=True)
+    assert memory.megabytes - before.megabytes > 90
