@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 from ..errors import InvalidArgumentError
 
-__all__ = ["NO_LANGUAGE", "analyzer"]
+__all__ = ["NO_LANGUAGE", "analyzer", "placed_terms"]
 
 NO_LANGUAGE = "none"
 WORD = re.compile(r"\w\w+")  # single characters are noise: nDCG@10 on Cranfield falls from 0.420 to 0.417 with them
@@ -35,6 +35,23 @@ def analyzer(language: str) -> Callable[[str], list[str]]:
     stop_words = _stop_words(language)
     stem = lru_cache(maxsize=CACHED_STEMS)(Stemmer.Stemmer(language).stemWord)
     return lambda text: [stem(word) for word in WORD.findall(text.lower()) if word not in stop_words]
+
+
+def placed_terms(language: str, text: str) -> Iterator[tuple[str, int, int]]:
+    """Yields each term of a text as `analyzer` has it, with the (start, end) offsets of its word in the text.
+
+    Args:
+        language: As for `analyzer`.
+        text: Any text.
+    """
+    terms = analyzer(language)
+    lowered = text.lower()
+    origin: Sequence[int] = range(len(text))
+    if len(lowered) != len(text):  # such as "İ", which is two characters in lower case
+        origin = [at for at, char in enumerate(text) for _ in char.lower()]
+    for match in WORD.finditer(lowered):
+        for term in terms(match[0]):  # one, or none for a stop word
+            yield term, origin[match.start()], origin[match.end() - 1] + 1
 
 
 def _stop_words(language: str) -> frozenset[str]:

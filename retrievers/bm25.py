@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 
 from ..errors import IndexCorruptError
 from ..loaders.indexed_text import indexed_text
+from ..loaders.node import Node
 from .analysis import analyzer
+from .explanation import Explanation, chunk_position
 from .hit import Hit, check_top_k
 from .indexed import attached, hits_at, opened
 from .retriever import Encoder, Where
+from .score_scale import LEXICAL_SCALE
 from .store import Index, Snapshot, Writer
+from .term_weights import term_weights
 from .top import top_positions
 
 if TYPE_CHECKING:
@@ -49,6 +53,7 @@ class BM25Retriever:
 
     name = "bm25"
     encoder: Encoder | None = None
+    score_scale = LEXICAL_SCALE
 
     def __init__(self, language: str = "english") -> None:
         self._terms = analyzer(language)
@@ -84,13 +89,11 @@ class BM25Retriever:
         terms = self._terms(query)
         with opened(self._index, self.name).read() as snapshot:
             allowed = snapshot.allowed(where)
-            model = snapshot.cached(self.name, lambda: self._load(snapshot))
+            model = self._model(snapshot)
             known = [] if model is None else model.get_tokens_ids(terms)
             if model is None or not known:
                 return []
             scores = model.get_scores_from_ids(known)
-            if len(scores) != (chunks := len(snapshot.chunk_ids())):
-                raise IndexCorruptError(f"bm25 has {len(scores)} chunks, the catalog {chunks}: run `lateral verify`")
             positions = top_positions(scores, top_k, allowed, above=0.0)
             return hits_at(snapshot, self.name, positions.tolist(), scores[positions].tolist())
 
@@ -103,6 +106,33 @@ class BM25Retriever:
                     model.save(folder, show_progress=False)
 
         writer.publish(self.name, build)
+
+    def explain(self, query: str, node: Node) -> Explanation:
+        """Returns the weight of each of the query's words in a chunk of the index.
+
+        Args:
+            query: The question or keywords.
+            node: A chunk of the index.
+
+        Returns:
+            The method is "bm25", the total the score that `retrieve` gives; see `lateral.retrievers.term_weights`.
+
+        Raises:
+            InvalidArgumentError: The index has no such chunk: a weight depends on all of them.
+            IndexCorruptError: The catalog has lost chunks.
+        """
+        with opened(self._index, self.name).read() as snapshot:
+            position = chunk_position(snapshot, node.id)
+            text = indexed_text(snapshot.nodes([node.id])[0])
+            model = self._model(snapshot)
+        return term_weights(model, self._language, query=query, text=text, chunk=(node.id, position))
+
+    def _model(self, snapshot: Snapshot) -> bm25s.BM25 | None:
+        """Returns the index of terms over the chunks of the catalog, None when they have no term at all."""
+        model = snapshot.cached(self.name, lambda: self._load(snapshot))
+        if model is not None and (held := model.scores["num_docs"]) != (chunks := len(snapshot.chunk_ids())):
+            raise IndexCorruptError(f"bm25 has {held} chunks, the catalog {chunks}: run `lateral verify`")
+        return model
 
     def _load(self, snapshot: Snapshot) -> bm25s.BM25 | None:
         """Returns the published index of terms, or one built here when none fits this generation."""

@@ -7,14 +7,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidArgumentError
+from .explanation import Spans, TokenPlacing
 from .retriever import Side, TokenEncoder, VectorSpace
 
 __all__ = ["PooledEncoder", "check_pool_factor", "pool_tokens", "token_groups"]
+
+Row = TypeVar("Row")
 
 PROTECTED = 1  # [CLS], which stands for the whole document, stays by itself
 
@@ -66,14 +70,23 @@ class PooledEncoder:
     def tokens(self, text: str, side: Side) -> list[str]:
         """Returns what each row stands for: of a document, the tokens that became one, with blanks."""
         names = self._encoder.tokens(text, side)
-        if side == "query":
-            return names
+        return names if side == "query" else [" ".join(together) for together in self._grouped(text, names)]
+
+    def spans(self, text: str, side: Side) -> list[Spans]:
+        """Returns where each row's tokens stand in the text; none where the encoder can't tell."""
+        if not isinstance(self._encoder, TokenPlacing):
+            return [()] * len(self.tokens(text, side))
+        spans = list(self._encoder.spans(text, side))
+        return spans if side == "query" else [tuple(chain(*together)) for together in self._grouped(text, spans)]
+
+    def _grouped(self, text: str, rows: Sequence[Row]) -> list[list[Row]]:
+        """Returns what stands for each of a document's tokens, grouped as their vectors are."""
         (matrix,) = self._encoder.encode_documents([text])
         groups = token_groups(matrix, self._factor)
-        of_group: dict[int, list[str]] = {group: [] for group in _order(groups)}
-        for name, group in zip(names, groups.tolist(), strict=True):
-            of_group[group].append(name)
-        return [" ".join(together) for together in of_group.values()]
+        of_group: dict[int, list[Row]] = {group: [] for group in _order(groups)}
+        for row, group in zip(rows, groups.tolist(), strict=True):
+            of_group[group].append(row)
+        return list(of_group.values())
 
 
 def pool_tokens(matrix: NDArray[np.float32], factor: float) -> NDArray[np.float32]:

@@ -89,12 +89,30 @@ class ColbertTokenizer:
         row = self.rows([text], side)[0]
         return [str(self._tokenizer.id_to_token(token)) for token in row.ids[row.kept].tolist()]
 
+    def spans(self, text: str, side: Side) -> list[tuple[tuple[int, int], ...]]:
+        """Returns where in the text the token of each row stands: one (start, end), none for markers and the like."""
+        settings = self._checkpoint.query if side == "query" else self._checkpoint.document
+        readable = without_surrogates(settings.prompt + text)
+        encoding = self._tokenizer.encode(readable, add_special_tokens=False)
+        row = self._row(encoding.ids, settings, is_query=side == "query")
+        before, after = self._frame
+        found = [_placed(readable, span, len(settings.prompt)) for span in encoding.offsets[: self._fitting(settings)]]
+        found = [()] * len(before) + found + [()] * len(after)
+        if settings.marker is not None:
+            found.insert(1, ())
+        found += [()] * (len(row.ids) - len(found))
+        return [span for span, kept in zip(found, row.kept, strict=True) if kept]
+
+    def _fitting(self, settings: SideSettings) -> int | None:
+        """Returns how many tokens of a text are read, None for all."""
+        if settings.length is None:
+            return None
+        before, after = self._frame
+        return max(settings.length - len(before) - len(after) - (settings.marker is not None), 0)
+
     def _row(self, content: list[int], settings: SideSettings, *, is_query: bool) -> TokenRow:
         before, after = self._frame
-        extra = 0 if settings.marker is None else 1
-        if settings.length is not None:
-            content = content[: max(settings.length - len(before) - len(after) - extra, 0)]
-        ids = before + content + after
+        ids = before + content[: self._fitting(settings)] + after
         if settings.marker is not None:
             ids.insert(1, self._id(settings.marker))
         skip = set(self._skipped(settings))
@@ -193,3 +211,11 @@ class ColbertTokenizer:
                 if tokenizer.encode(name, add_special_tokens=False).tokens != [name]:
                     tokenizer.add_special_tokens([added_token(name, normalized=False, special=True)])
                 return
+
+
+def _placed(text: str, span: tuple[int, int], prompt: int) -> tuple[tuple[int, int], ...]:
+    """Returns a span of the prompted text as one of the text, without the blanks that some tokens begin with."""
+    start, end = max(span[0], prompt), span[1]
+    piece = text[start:end]
+    start, end = start + len(piece) - len(piece.lstrip()), end - len(piece) + len(piece.rstrip())
+    return ((start - prompt, end - prompt),) if start < end else ()
