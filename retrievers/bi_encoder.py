@@ -9,14 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EncoderMismatchError, InvalidArgumentError
+from ..loaders.node import Node
 from .chroma.store import ChromaSearch, Positions, check_store
 from .exact import ExactSearch
+from .explanation import Explanation
 from .hit import Hit, check_top_k
 from .indexed import attached, hits_at, opened
+from .leave_one_out import leave_one_out
 from .models import DEFAULT_BI_ENCODER, lasting_name, load_bi_encoder
 from .retriever import Encoder, TokenEncoder, VectorSpace, Where
+from .score_scale import ScoreScale, similarity_scale
 from .store import Index, IndexConfig, RetrieverConfig, Snapshot, Writer
 from .store.formats import check_format
+from .store.verify import Problem
 
 __all__ = ["RETRIEVER", "BiEncoderRetriever", "check_space"]
 
@@ -37,9 +42,9 @@ class BiEncoderRetriever:
     Args:
         model: A model's name or folder; see `lateral.retrievers.models`.
         encoder: An encoder of your own in place of a model.
-        store: "auto": as the index was made, and if nothing was said then, exactly up to 100,000 chunks and through
-            embedded Chroma above. "chroma": through embedded Chroma. "chroma://host:port": through a Chroma server,
-            over plain HTTP; it is sent vectors and node ids, no text. An index that was made with another store moves
+        store: "auto": exactly up to 100,000 chunks, and through embedded Chroma above. "chroma": through embedded
+            Chroma. "chroma://host:port": through a Chroma server, over plain HTTP; it is sent vectors and node ids, no
+            text. None: as the index was made, "auto" for a new one. An index that was made with another store moves
             with the next write: no vector is encoded again.
         vectors: How a new index stores them: "float32", "float16", "int8" or "binary"; None: as the index was made,
             float32 for a new one. `lateral status` shows what that saves and loses.
@@ -58,7 +63,7 @@ class BiEncoderRetriever:
         model: str = DEFAULT_BI_ENCODER,
         *,
         encoder: Encoder | None = None,
-        store: str = "auto",
+        store: str | None = None,
         vectors: str | None = None,
     ) -> None:
         if isinstance(encoder, TokenEncoder):
@@ -67,7 +72,7 @@ class BiEncoderRetriever:
                 "gives one a token: use it with ColBERTRetriever"
             )
         self._encoder = encoder
-        self._store = check_store(store)
+        self._store = None if store is None else check_store(store)
         self.format = None if vectors is None else check_format(vectors)
         self._chroma: ChromaSearch | None = None
         self._model = model if encoder is None else encoder.space.model
@@ -89,10 +94,15 @@ class BiEncoderRetriever:
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """The model's name; the store unless it is "auto"; the vectors' format if one was asked for."""
-        store = {} if self._store == "auto" else {"store": self._store}
+        """The model's name; the store and the vectors' format if they were asked for."""
+        store = {} if self._store is None else {"store": self._store}
         form = {} if self.format is None else {"vectors": self.format}
         return {"model": lasting_name(self._model), **store, **form}
+
+    @property
+    def score_scale(self) -> ScoreScale:
+        """From the encoder's background to 1; see `similarity_scale`."""
+        return similarity_scale(self.encoder)
 
     def attach(self, index: Index) -> None:
         """Tells it which index to search.
@@ -131,6 +141,10 @@ class BiEncoderRetriever:
             positions, scores = exact.search(vector, top_k, allowed) if found is None else found
             return hits_at(snapshot, self.name, positions.tolist(), scores.tolist())
 
+    def explain(self, query: str, node: Node) -> Explanation:
+        """Returns how far the cosine falls when a sentence of the node is left out; see `leave_one_out`."""
+        return leave_one_out(self.encoder, query, node)
+
     def refresh(self, writer: Writer) -> None:
         """Merges vector segments where that pays, and brings what Chroma holds up to date; loads no model."""
         writer.merge_segments()
@@ -138,6 +152,13 @@ class BiEncoderRetriever:
             made = _made(self.name, snapshot.config())
             if made is not None and made.space is not None:
                 self._approximate(made).refresh(writer, snapshot, made.space)
+
+    def find_problems(self, snapshot: Snapshot, published: Mapping[str, bool]) -> list[Problem]:
+        """Returns what is wrong with what Chroma holds; see `lateral.retrievers.store.verify.SelfChecking`."""
+        made = _made(self.name, snapshot.config())
+        if made is None or made.space is None:
+            return []
+        return self._approximate(made).find_problems(snapshot, made.space, published)
 
     def _search(
         self, snapshot: Snapshot, exact: ExactSearch, vector: NDArray[np.float32], top_k: int
@@ -147,9 +168,7 @@ class BiEncoderRetriever:
 
     def _approximate(self, made: RetrieverConfig | None) -> ChromaSearch:
         """Returns what searches through Chroma: as this retriever says, else as the index was made."""
-        store = self._store
-        if store == "auto" and made is not None:
-            store = made.settings.get("store", "auto")
+        store = self._store or (made.settings.get("store") if made is not None else None) or "auto"
         with self._lock:
             if self._chroma is None or self._chroma.store != store:
                 self._chroma = ChromaSearch(store, DERIVED if self.name == NAME else f"{DERIVED}-{self.name}")

@@ -1,6 +1,6 @@
 """Adds documents to an index until it is killed; run by test_kill.py as a process of its own.
 
-Arguments: the index and a seed. It prints "SOURCE VERSION" when an add of that document has returned.
+Arguments: the index, a seed and the store. It prints "SOURCE VERSION" when an add of that document has returned.
 """
 
 import os
@@ -21,16 +21,17 @@ def text_of(source, version):
     return " ".join(sentences)
 
 
-def open_rag(index):
+def open_rag(index, store=None):
     """Returns the pipeline that the writer writes with and the test reads with."""
-    return RAG(index, retrievers=("bm25", BiEncoderRetriever(encoder=HashEmbedder(16))), chunk_size=40, chunk_overlap=8)
+    dense = BiEncoderRetriever(encoder=HashEmbedder(16), store=store)
+    return RAG(index, retrievers=("bm25", dense), chunk_size=40, chunk_overlap=8)
 
 
 def main():
     """Adds batches of new versions for ever."""
-    index, seed = sys.argv[1], int(sys.argv[2])
+    index, seed, store = sys.argv[1], int(sys.argv[2]), sys.argv[3]
     chosen = random.Random(seed)
-    rag = open_rag(index)
+    rag = open_rag(index, store)
     for turn in range(10_000):
         version = seed * 10_000 + turn
         sources = chosen.sample([f"doc-{number}" for number in range(DOCUMENTS)], 3)

@@ -1,14 +1,20 @@
 """Dense search on every store, for tests: exact search is the oracle of the others."""
 
 import hashlib
+import json
+import sqlite3
 
 import numpy as np
+import pytest
 from lateral import RAG
 from lateral.retrievers.bi_encoder import BiEncoderRetriever
 from lateral.retrievers.exact import ExactSearch
 from lateral.retrievers.hash_embedder import HashEmbedder
 from lateral.retrievers.retriever import VectorSpace
 
+# For tests of tests/rag, by their fixture `store`. A server costs a test milliseconds, an embedded store seconds.
+on_every_store = pytest.mark.parametrize("store", ["auto", "chroma", "server"], indirect=True)
+exactly_and_on_a_server = pytest.mark.parametrize("store", ["auto", "server"], indirect=True)
 COLOURS = ("red", "green", "blue")
 QUERIES = ["topic 3 number 30", "number 77 of all", "red number 5", "blue topic 1", "nothing of this"]
 
@@ -39,8 +45,8 @@ def documents(numbers, version=""):
     ]
 
 
-def open_rag(index, store, encoder=None):
-    """Dense search alone, on a store."""
+def open_rag(index, store=None, encoder=None):
+    """Dense search alone, on a store, or as the index was made."""
     retriever = BiEncoderRetriever(encoder=encoder or GaussEmbedder(16), store=store)
     return RAG(index, retrievers=(retriever,), chunk_size=60)
 
@@ -66,6 +72,19 @@ def found_by_chroma(rag, query, top_k=10):
     with rag.index.read() as snapshot:
         search = ExactSearch(snapshot.vectors(retriever.encoder.space), len(snapshot.chunk_ids()))
         return retriever._search(snapshot, search, retriever.encoder.encode_queries([query])[0], top_k)
+
+
+def pass_for_intact(rag):
+    """Writes the hashes of what Chroma's folder holds now into the catalog: as if it had been built so."""
+    folder = generation_folder(rag)
+    files = {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    with sqlite3.connect(rag.index.folder / "catalog.sqlite") as connection:
+        connection.execute("DELETE FROM meta WHERE key = 'seal'")  # the catalog's own damage is not what is looked at
+        connection.execute("UPDATE derived SET files = ? WHERE name = 'chroma'", (json.dumps(files),))
 
 
 def generation_folder(rag):

@@ -34,11 +34,13 @@ class Progress:
         done: Sources dealt with, committed or found unchanged.
         total: Sources in all, None where the caller's iterable does not say.
         nodes: Nodes encoded or found to be so.
+        building: What is built from them just now and how far it is, such as "chroma 3,000/120,000"; "" for nothing.
     """
 
     done: int
     total: int | None
     nodes: int
+    building: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class Ingest:
         self._total: int | None = None
         self._commits = 0
         self._unrefreshed = 0
+        writer.on_build = self._tell_build
 
     def known(self, source: str) -> StoredDocument | None:
         """Returns the document of this source, as the index held it when the run began."""
@@ -238,7 +241,10 @@ class Ingest:
         self._writer.mark_refreshed()
         self._unrefreshed = 0
 
-    def _advance(self, documents: int) -> None:
+    def _advance(self, documents: int, building: str = "") -> None:
         self._done += documents
         if self._on_progress is not None:
-            self._on_progress(Progress(self._done, self._total, self._encoding.encoded))
+            self._on_progress(Progress(self._done, self._total, self._encoding.encoded, building))
+
+    def _tell_build(self, name: str, done: int, total: int) -> None:
+        self._advance(0, f"{name} {done:,}/{total:,}")

@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SPACE", "Batch", "ChromaFailed", "Collection", "check_collection"]
+__all__ = ["SPACE", "Batch", "ChromaFailed", "ChromaUnavailable", "Collection", "check_collection"]
 
 # recall@10 of 0.99 at 10,000 random 384-d vectors, the worst case, and of 1.00 at 200,000 that lie as those of text do
 SPACE = {"space": "cosine", "ef_search": 400, "ef_construction": 400, "max_neighbors": 32}
@@ -19,6 +19,10 @@ Batch: TypeAlias = tuple[list[str], NDArray[np.float32]]  # ids and their vector
 
 class ChromaFailed(Exception):
     """Chroma can't be used; the message says why. Never leaves this floor: exact search takes over."""
+
+
+class ChromaUnavailable(ChromaFailed):
+    """No Chroma server answers at the address: what it holds is neither right nor wrong."""
 
 
 class Collection(Protocol):

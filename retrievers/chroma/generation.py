@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..retriever import VectorSpace
 from ..store import Snapshot
 from .collection import ChromaFailed
+from .server import ChromaServer
 
 __all__ = ["STORE", "Coverage", "Generation", "Manifest", "write_generation"]
 
@@ -62,6 +64,11 @@ class Generation:
             raise ChromaFailed(f"'{folder}' can't be read: {err}") from err
         if self.manifest.version != VERSION or self.manifest.chromadb not in ("", version("chromadb")):
             raise ChromaFailed(f"'{folder}' was made by another version")
+
+    def fits(self, space: VectorSpace, server: ChromaServer | None) -> bool:
+        """Returns whether it holds vectors of this space, at this place: None for its folder."""
+        address = "" if server is None else server.address
+        return (self.manifest.space, self.manifest.server) == (space.fingerprint, address)
 
 
 def write_generation(folder: Path, manifest: Manifest, snapshot: Snapshot) -> None:

@@ -31,9 +31,12 @@ class OpenedGeneration:
         server: Where it stands, None for its folder.
         behind: Whether it is opened in the background, while other searches go on; else the first search waits for it.
         known: Some of what it should hold.
+        checked: Whether this process has checked it before.
     """
 
-    def __init__(self, generation: Generation, server: ChromaServer | None, behind: bool, known: Batch) -> None:
+    def __init__(
+        self, generation: Generation, *, server: ChromaServer | None, behind: bool, known: Batch, checked: bool = False
+    ) -> None:
         self.generation = generation
         self._server = server
         self._behind = behind
@@ -42,8 +45,18 @@ class OpenedGeneration:
         self._owner = os.getpid()
         self._collection: Collection | None = None
         self._inherited: list[Collection | None] = []
-        self._checked = self._opening = False
+        self._checked, self._opening = checked, False
         self._retry_at = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether its check found nothing wrong, and neither did a search since."""
+        return self._checked and not self.failed
+
+    @property
+    def failed(self) -> bool:
+        """Whether it could not be asked and is left alone: a store for good, a server for a while."""
+        return time.monotonic() < self._retry_at
 
     def nearest(self, query: NDArray[np.float32], number: int) -> list[str] | None:
         """Returns the ids of about the nearest vectors, None while it is not open or can't be asked; the log says why.
@@ -62,7 +75,7 @@ class OpenedGeneration:
     def _fail(self, err: Exception) -> None:
         """Says so once, and leaves it alone: a store for good, a server for a while."""
         with self._lock:
-            told = time.monotonic() < self._retry_at
+            told = self.failed
             self._retry_at = float("inf") if self._server is None else time.monotonic() + RETRY_SECONDS
             self._collection = None
         if not told:
@@ -74,7 +87,7 @@ class OpenedGeneration:
                 # This process was forked: what its parent opened has threads there. Kept, for they can't be ended here.
                 self._inherited.append(self._collection)
                 self._owner, self._collection, self._opening = os.getpid(), None, False
-            if self._collection is None and not self._opening and time.monotonic() >= self._retry_at:
+            if self._collection is None and not self._opening and not self.failed:
                 if self._behind:
                     self._opening = True
                     threading.Thread(target=self._open_behind, name="lateral-chroma", daemon=True).start()

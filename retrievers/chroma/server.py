@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InvalidArgumentError
-from .collection import SPACE, ChromaFailed
+from .collection import SPACE, ChromaFailed, ChromaUnavailable
 
 __all__ = ["ChromaServer", "ServerCollection"]
 
@@ -26,7 +26,8 @@ ADDRESS = re.compile(r"chroma://(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P
 COLLECTIONS = "/api/v2/tenants/default_tenant/databases/default_database/collections"
 READ_SECONDS = 3.0  # for a search: exact search answers then
 WRITE_SECONDS = 120.0  # for a batch: 60 times what it takes
-PAGE = 1_000
+PAGE = 1_000  # collections
+ID_PAGE = 20_000  # ids, 0.7 MB
 NEVER_SYNCED = 1_000_000  # a server that is killed while it writes its graph never opens the collection again
 MAX_ANSWER_BYTES = 1 << 26
 REASON_CHARS = 200
@@ -88,7 +89,8 @@ class ChromaServer:
             seconds: How long to wait for a connection, and then for the whole answer.
 
         Raises:
-            ChromaFailed: It can't be reached, is too slow, or refuses. So do all the others.
+            ChromaUnavailable: It can't be reached, is too slow, or is no Chroma server. So do all the others.
+            ChromaFailed: It refuses. So do all the others.
         """
         connection = http.client.HTTPConnection(self._host, self._port, timeout=seconds)
         sent = None if body is None else json.dumps(body)
@@ -105,7 +107,7 @@ class ChromaServer:
             answer: object = json.loads(raw)
             return answer
         except (OSError, http.client.HTTPException, ValueError) as err:
-            raise ChromaFailed(f"{self.address} can't be asked: {type(err).__name__}: {err}") from err
+            raise ChromaUnavailable(f"{self.address} can't be asked: {type(err).__name__}: {err}") from err
         finally:
             connection.close()
 
@@ -138,6 +140,15 @@ class ServerCollection:
         ids, distances = (_list(_at(_list(_at(answer, key)), 0)) for key in ("ids", "distances"))
         return [_text(it) for it in ids], [_distance(it) for it in distances]
 
+    def ids(self, count: int, *, page: int = ID_PAGE) -> list[str]:
+        """Returns the ids of the first so many vectors, asked for without the vectors, a page at a time."""
+        found: list[str] = []
+        for start in range(0, count, page):
+            asked = {"include": [], "limit": min(page, count - start), "offset": start}
+            answer = self._server.call("POST", f"{self._place}/get", asked, seconds=WRITE_SECONDS)
+            found += [_text(it) for it in _list(_at(answer, "ids"))]
+        return found
+
 
 @contextmanager
 def _deadline(connected: socket.socket, seconds: float) -> Iterator[None]:
@@ -160,33 +171,33 @@ def _at(answer: object, key: str | int) -> object:
     """Returns a part of an answer.
 
     Raises:
-        ChromaFailed: It has no such part: something else answers there. So do the next four.
+        ChromaUnavailable: It has no such part: something else answers there. So do the next four.
     """
     try:
         return answer[key]  # type: ignore[index]
     except (LookupError, TypeError) as err:
-        raise ChromaFailed(f"the server's answer has no {key!r}: {answer!r:.80}") from err
+        raise ChromaUnavailable(f"the server's answer has no {key!r}: {answer!r:.80}") from err
 
 
 def _text(answer: object) -> str:
     if not isinstance(answer, str):
-        raise ChromaFailed(f"the server answers {answer!r:.80} in place of a text")
+        raise ChromaUnavailable(f"the server answers {answer!r:.80} in place of a text")
     return answer
 
 
 def _number(answer: object) -> int:
     if not isinstance(answer, int) or answer < 0:
-        raise ChromaFailed(f"the server answers {answer!r:.80} in place of a number")
+        raise ChromaUnavailable(f"the server answers {answer!r:.80} in place of a number")
     return answer
 
 
 def _distance(answer: object) -> float:
     if not isinstance(answer, int | float):
-        raise ChromaFailed(f"the server answers {answer!r:.80} in place of a distance")
+        raise ChromaUnavailable(f"the server answers {answer!r:.80} in place of a distance")
     return float(answer)
 
 
 def _list(answer: object) -> list[object]:
     if not isinstance(answer, list):
-        raise ChromaFailed(f"the server answers {answer!r:.80} in place of a list")
+        raise ChromaUnavailable(f"the server answers {answer!r:.80} in place of a list")
     return answer

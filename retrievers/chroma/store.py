@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +16,13 @@ from ..exact import ExactSearch
 from ..retriever import VectorSpace
 from ..store import Snapshot, Writer
 from ..store.derived import open_derived
+from ..store.verify import Problem
 from ..top import top_positions
-from .collection import ChromaFailed
+from .check import check_published, sample
+from .collection import ChromaFailed, ChromaUnavailable
 from .generation import Coverage, Generation
 from .opened import OpenedGeneration
-from .refresh import refresh_generation, sample
+from .refresh import forget_generation, refresh_generation
 from .server import ChromaServer
 
 __all__ = ["EXACT_UP_TO", "ChromaSearch", "Positions", "check_store"]
@@ -32,6 +34,10 @@ logger = logging.getLogger(__name__)
 # dimension of 15; theirs is 10 to 14), and its recall@10 is 1.00 there. It would be the faster from about 50,000; what
 # exact search costs up to here is no more than 4 ms, and it misses nothing whatever the vectors are: over 100,000
 # random ones the graph's recall is 0.61.
+# Measured so: real passages are encoded; each further vector is a random point between one of them and one of its
+# nearest neighbours, plus noise, as much as brings the intrinsic dimension to that of text or above; one index of each
+# size; warm, one query at a time, top 10: the median of `ExactSearch.search` against that of `ChromaSearch.search`, and
+# the share of the first's hits among the second's.
 EXACT_UP_TO = 100_000
 OPENS_AFTER = 100  # searches of one process: opening a store takes seconds, what it saves is milliseconds a search
 LARGEST_TOP_K = 150  # the graph is searched 400 wide: for more than that exact search is as fast, and misses nothing
@@ -70,6 +76,7 @@ class ChromaSearch:
         self._lock = threading.Lock()
         self._judged: tuple[Path, Generation | None] | None = None
         self._opened: OpenedGeneration | None = None
+        self._tried: Path | None = None  # a generation's folder that passed its check here
 
     def search(
         self, snapshot: Snapshot, exact: ExactSearch, query: NDArray[np.float32], top_k: int
@@ -106,16 +113,56 @@ class ChromaSearch:
         count = len(snapshot.chunk_ids())
         # An index that hovers around the limit keeps what it has, so that it is not built again and again.
         if not count or count <= self._exact_up_to // 2:
-            writer.unpublish(self._name)
+            forget_generation(writer, self._name)
             return
         if count <= self._exact_up_to and writer.published(self._name) is None:
             return
+        with self._lock:
+            opened = self._opened
+            if opened is not None and opened.failed:
+                self._tried = None
+            elif opened is not None and opened.passed:
+                self._tried = opened.generation.folder
         try:
-            refresh_generation(writer, self._name, snapshot, space, self._server)
+            self._tried = refresh_generation(
+                writer, self._name, snapshot=snapshot, space=space, server=self._server, tried=self._tried
+            )
         except ChromaFailed as err:
             logger.warning(
                 "what %s holds could not be brought up to date, search is exact until it is: %s", self.store, err
             )
+            return
+        with self._lock:
+            if self._opened is not None and self._opened.failed:
+                self._opened = None  # what it left alone has been checked since, or replaced
+
+    def find_problems(self, snapshot: Snapshot, space: VectorSpace, published: Mapping[str, bool]) -> list[Problem]:
+        """Returns what is wrong with what Chroma holds, beyond the bytes of its files: searches would be exact.
+
+        Args:
+            snapshot: The index.
+            space: The space of the vectors.
+            published: See `lateral.retrievers.store.verify.SelfChecking`.
+
+        Raises:
+            StorageError: The temporary folder, which a store is opened in, can't be written.
+        """
+        intact, found = published.get(self._name), snapshot.published(self._name)
+        wanted = len(snapshot.chunk_ids()) > self._exact_up_to
+        if intact is False or not (wanted or intact):
+            return []
+        place = self._name if found is None else str(found[0].relative_to(snapshot.folder))
+        try:
+            if self._server is not None:
+                self._server.max_rows()  # whether it answers at all
+            if found is None:
+                raise ChromaFailed("nothing is built there yet")
+            check_published(found[0], snapshot, space, self._server)
+        except ChromaUnavailable as err:
+            return [Problem(place, f"{err}: search is exact until a Chroma server answers there", "start")]
+        except ChromaFailed as err:
+            return [Problem(place, f"{self.store} can't be searched: {err}", "refresh", derived=self._name)]
+        return []
 
     def _view(self, snapshot: Snapshot, exact: ExactSearch) -> _View | None:
         """Returns the published generation as the snapshot sees it; looks again when there is none: one may follow."""
@@ -151,7 +198,10 @@ class ChromaSearch:
         with self._lock:
             if self._opened is None or self._opened.generation is not generation:
                 known = sample(np.flatnonzero(view.coverage.held), snapshot.chunk_ids(), exact)
-                self._opened = OpenedGeneration(generation, self._server, self._auto, known)
+                checked = self._server is None and self._tried == generation.folder
+                self._opened = OpenedGeneration(
+                    generation, server=self._server, behind=self._auto, known=known, checked=checked
+                )
             return self._opened
 
 

@@ -42,12 +42,14 @@ class SegmentRows(NamedTuple):
         rows: int64, shape (chunks,): the first vector of each chunk.
         counts: int64, shape (chunks,): how many it has.
         positions: int64, shape (chunks,): the chunk's place in `Snapshot.chunk_ids`.
+        file: The segment's file, by which what is derived from it is named.
     """
 
     vectors: StoredVectors
     rows: NDArray[np.int64]
     counts: NDArray[np.int64]
     positions: NDArray[np.int64]
+    file: str = ""
 
 
 class GenerationCache:
@@ -228,7 +230,7 @@ class Snapshot:
             if (first + counts).max() > segment.rows or min(first.min(), counts.min()) < 0:
                 raise IndexCorruptError(f"'{self.folder}' names rows that '{segment.file}' lacks: run `lateral verify`")
             vectors = open_segment(self.folder, segment, space.dim, check_format(space.format))
-            result.append(SegmentRows(vectors, first, counts, positions))
+            result.append(SegmentRows(vectors, first, counts, positions, segment.file))
         return result
 
     def segments(self, ids: Iterable[int] | None = None) -> list[tuple[int, Segment]]:

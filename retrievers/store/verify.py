@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
+from ...errors import IndexConfigError, InvalidArgumentError, MissingExtraError
 from .derived import is_intact
+from .records import IndexConfig
 from .schema import CATALOG, VECTORS, decodes
 from .seal import SEAL_FILE
 from .segments import Segment, hash_file
 from .snapshot import Snapshot, is_unchanged
 
-__all__ = ["Problem", "find_problems"]
+__all__ = ["OpenRetrievers", "Problem", "SelfChecking", "find_problems"]
 
-Cure = Literal["encode", "refresh", "none"]
+logger = logging.getLogger(__name__)
+
+Cure: TypeAlias = Literal["encode", "refresh", "start", "none"]
+OpenRetrievers: TypeAlias = Callable[[IndexConfig | None], Sequence[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +31,35 @@ class Problem:
     Args:
         file: The file or folder, relative to the index.
         reason: What is wrong.
-        cure: "encode" its texts again, "refresh" a derived index, or "none": add the documents to a new index.
+        cure: "encode" its texts again, "refresh" a derived index, "start" the server that it stands on, or "none": add
+            the documents to a new index.
         segment_id: The damaged segment, None for other problems.
+        derived: The name of a derived index that is to be built from nothing, None for other problems.
     """
 
     file: str
     reason: str
     cure: Cure
     segment_id: int | None = None
+    derived: str | None = None
 
 
-@decodes
-def find_problems(snapshot: Snapshot) -> list[Problem]:
+@runtime_checkable
+class SelfChecking(Protocol):
+    """A retriever that can tell whether what it derives works: bytes that have not changed are not all of it."""
+
+    def find_problems(self, snapshot: Snapshot, published: Mapping[str, bool]) -> list[Problem]:
+        """Returns what is wrong with what it derives.
+
+        Args:
+            snapshot: The index: its catalog and its vectors are sound.
+            published: The name of each derived index, and whether it fits the documents and its files are as they were
+                published. What is wrong with one that does not is named already.
+        """
+        ...
+
+
+def find_problems(snapshot: Snapshot, retrievers: OpenRetrievers | None = None) -> list[Problem]:
     """Returns everything that is wrong, the worst first. Reads every byte of the index.
 
     Files that no row of the catalog names are no problem: a newer generation has replaced them, or their writer was
@@ -44,7 +67,17 @@ def find_problems(snapshot: Snapshot) -> list[Problem]:
 
     Args:
         snapshot: A snapshot of the index.
+        retrievers: Gives the retrievers of an index that was made so, which are asked about what they derive; None to
+            look at bytes only. While the catalog or vectors are damaged, nobody is asked.
     """
+    problems = _byte_problems(snapshot)
+    if retrievers is None or any(problem.cure in ("none", "encode") for problem in problems):
+        return problems
+    return problems + _told_problems(snapshot, retrievers, {problem.file for problem in problems})
+
+
+@decodes
+def _byte_problems(snapshot: Snapshot) -> list[Problem]:
     catalog = [*_catalog_problems(snapshot), *_changed_nodes(snapshot)]
     return [
         *catalog,
@@ -122,3 +155,14 @@ def _derived_problems(snapshot: Snapshot) -> Iterator[Problem]:
             yield Problem(place, f"the {name} index is of an older generation: an add was interrupted", "refresh")
         elif not is_intact(snapshot.folder / place, files):
             yield Problem(place, f"the {name} index is damaged", "refresh")
+
+
+def _told_problems(snapshot: Snapshot, retrievers: OpenRetrievers, named: set[str]) -> list[Problem]:
+    """Returns what the retrievers say of what they derive."""
+    try:
+        asked = [it for it in retrievers(snapshot.config()) if isinstance(it, SelfChecking)]
+    except (IndexConfigError, InvalidArgumentError, MissingExtraError) as err:
+        logger.warning("only the bytes of derived indexes are checked, and not whether they work: %s", err)
+        return []
+    published = {name: place not in named for name, place in snapshot.rows("SELECT name, folder FROM derived")}
+    return [problem for it in asked for problem in it.find_problems(snapshot, published)]

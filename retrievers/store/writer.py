@@ -43,11 +43,15 @@ class Writer:
     """Changes an index; got from `Index.write()`, which holds the lock.
 
     Every public call that changes something returns when the change is on the disk.
+
+    Attributes:
+        on_build: Told how far a derived index is that takes long to build: its name, how many of how many are done.
     """
 
     def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
         self._folder = folder
         self._connection = connection
+        self.on_build: Callable[[str, int, int], None] | None = None
 
     def config(self) -> IndexConfig | None:
         """Returns how the index was made, None while it holds no document: then it may still be made otherwise."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from builders import FACTS, CountingEmbedder
+from chroma_servers import running
 from lateral import RAG, BiEncoderRetriever
 from lateral.loaders.node import Node, document_id, node_id
 from lateral.rag.context import Passage
@@ -57,6 +58,20 @@ def embedder():
     return CountingEmbedder()
 
 
+@pytest.fixture(scope="session")
+def chroma_server(tmp_path_factory):
+    """The address of a real Chroma server."""
+    with running(tmp_path_factory.mktemp("server")) as address:
+        yield address
+
+
 @pytest.fixture
-def rag(tmp_path, embedder):
-    return RAG(tmp_path / "index", retrievers=("bm25", BiEncoderRetriever(encoder=embedder)))
+def store(request):
+    """The store of dense search, None unless a test names some; see tests/stores.py."""
+    chosen = getattr(request, "param", None)
+    return request.getfixturevalue("chroma_server") if chosen == "server" else chosen
+
+
+@pytest.fixture
+def rag(tmp_path, embedder, store):
+    return RAG(tmp_path / "index", retrievers=("bm25", BiEncoderRetriever(encoder=embedder, store=store)))

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from damages import damages, flipped, put
 from lateral import RAG, BiEncoderRetriever
 from lateral.errors import LateralError, StoreError
 from lateral.retrievers import HashEmbedder
@@ -19,7 +20,6 @@ QUERIES = ("river stone", "lantern orchard copper", "Winter", "violin meadow har
 TOP_K = 6
 CATALOG_FLIPS = 250  # of about 90,000 bytes; the header, the schema and the texts get more of their own
 WRITTEN_FLIPS = 25
-FLIPS = 12
 
 
 def text_of(number):
@@ -32,8 +32,9 @@ TEXTS = {f"doc-{number}": text_of(number) for number in range(20)} | {
 }
 
 
-def open_rag(index):
-    encoder = BiEncoderRetriever(encoder=HashEmbedder(16))
+def open_rag(index, store=None):
+    """The pipeline, on a store, or as the index was made."""
+    encoder = BiEncoderRetriever(encoder=HashEmbedder(16), store=store)
     return RAG(index, retrievers=("bm25", encoder), chunk_size=40, chunk_overlap=8)
 
 
@@ -64,6 +65,22 @@ def whole(older, tmp_path_factory):
         assert rag.verify().problems == ()
     assert len(list((index / "vectors").iterdir())) == 2
     assert len(list((index / "bm25").iterdir())) == 3
+    return index
+
+
+@pytest.fixture(scope="module")
+def on_chroma(older, tmp_path_factory):
+    """The same index on embedded Chroma: two segments, two generations of Chroma."""
+    index = tmp_path_factory.mktemp("on-chroma") / "index"
+    shutil.copytree(older, index)
+    with open_rag(index, "chroma") as rag:
+        rag.add([])
+    (first,) = (index / "chroma").iterdir()
+    (first / "ids.bin").write_bytes(b"")  # else few changes would leave it as it is
+    with open_rag(index) as rag:
+        rag.add(documents(range(8, 18)))
+        assert rag.verify().problems == ()
+    assert len(list((index / "vectors").iterdir())) == 2
     return index
 
 
@@ -105,37 +122,18 @@ def assert_texts_are_right(found):
             assert text in TEXTS[source]
 
 
-def flipped(raw, at, bit):
-    changed = bytearray(raw)
-    changed[at] ^= 1 << bit
-    return bytes(changed)
-
-
-def damages(raw, seed, flips=FLIPS):
-    """Yields the name and the bytes of each damaged form of a file; None for a deleted one."""
-    chosen = random.Random(seed)
-    yield "deleted", None
-    yield "emptied", b""
-    yield "half of it", raw[: len(raw) // 2]
-    yield "all but one byte", raw[:-1]
-    for at in (0, 20, len(raw) // 2, len(raw) - 1, *(chosen.randrange(len(raw)) for _ in range(flips))):
-        yield f"a bit of byte {at}", flipped(raw, at, chosen.randrange(8))
-
-
-def put(path, raw):
-    if raw is None:
-        path.unlink()
-    else:
-        path.write_bytes(raw)
-
-
 def repaired(index):
     with open_rag(index) as rag:
         return rag.verify(repair=True).remaining
 
 
-def newest_bm25(index):
-    return max((index / "bm25").iterdir(), key=lambda folder: folder.stat().st_mtime_ns)
+def newest(index, name):
+    return max((index / name).iterdir(), key=lambda folder: folder.stat().st_mtime_ns)
+
+
+def files_of(folder):
+    """The files of a generation by what they are, whatever the folders are named that Chroma names by chance."""
+    return {path.name: path for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def test_a_damaged_segment_is_found_and_encoded_again(index, whole):
@@ -158,31 +156,57 @@ def test_a_damaged_segment_is_found_and_encoded_again(index, whole):
             shutil.copytree(whole, index)
 
 
-def test_a_damaged_bm25_is_not_used_found_and_rebuilt(index, whole):
-    expected = search(whole)
-    current = newest_bm25(whole)
-    place = current.relative_to(whole)
-    generations = [folder for folder in (whole / "bm25").iterdir() if folder != current]
-    for path in sorted(current.iterdir()):
+@pytest.mark.parametrize(("name", "made", "files"), [("bm25", "whole", 5), ("chroma", "on_chroma", 9)])
+def test_a_damaged_derived_index_is_not_used_found_and_rebuilt(request, tmp_path, name, made, files):
+    made, index = request.getfixturevalue(made), tmp_path / "index"
+    shutil.copytree(made, index)
+    expected = search(made)
+    place = newest(made, name).relative_to(made)
+    older_ones = [folder for folder in (made / name).iterdir() if folder.name != place.name]
+    assert older_ones
+    assert len(files_of(index / place)) == files
+    for file, path in files_of(index / place).items():
         raw = path.read_bytes()
-        swapped = [(f"that of {folder.name}", (folder / path.name).read_bytes()) for folder in generations]
-        for damage, changed in [*damages(raw, path.name, 3), *((name, it) for name, it in swapped if it != raw)]:
-            put(index / place / path.name, changed)
-            assert search(index) == expected, (path.name, damage)
-            assert verified(index) == [str(place)], (path.name, damage)
-            put(index / place / path.name, raw)
-    shutil.rmtree(index / place)
-    assert search(index) == expected
+        swapped = [("another generation's", files_of(folder)[file].read_bytes()) for folder in older_ones]
+        for damage, changed in [*damages(raw, file, 3), *(it for it in swapped if it[1] != raw)]:
+            put(path, changed)
+            assert search(index) == expected, (file, damage)
+            assert verified(index) == [str(place)], (file, damage)
+            put(path, raw)
+    assert verified(index) == []
+    for other in (*older_ones, None):
+        shutil.rmtree(index / place)
+        if other is not None:
+            shutil.copytree(other, index / place)
+        assert search(index) == expected
+        assert verified(index) == [str(place)]
     assert repaired(index) == ()
     assert verified(index) == []
     assert search(index) == expected
+
+
+def test_a_damaged_segment_of_an_index_on_chroma_is_found_and_encoded_again(on_chroma, tmp_path):
+    index, expected = tmp_path / "index", search(on_chroma)
+    shutil.copytree(on_chroma, index)
+    path, other = sorted((index / "vectors").iterdir())
+    raw = path.read_bytes()
+    for changed in (None, b"", raw[:-1], other.read_bytes(), flipped(raw, len(raw) - 1, 6)):
+        put(path, changed)
+        found = searched(index)
+        assert_texts_are_right(found)
+        if changed is None or len(changed) != len(raw):
+            assert f"{path.name}' is damaged" in found
+        assert verified(index) == [f"vectors/{path.name}"]
+    assert repaired(index) == ()
+    assert search(index) == expected
+    assert verified(index) == []
 
 
 def test_files_that_no_row_names_may_be_damaged(index, whole):
     """The replaced generations stay for a minute, for readers that have just looked them up; nobody else reads them."""
     expected = search(whole)
     for folder in (index / "bm25").iterdir():
-        if folder.name != newest_bm25(whole).name:
+        if folder.name != newest(whole, "bm25").name:
             for path in folder.iterdir():
                 path.write_bytes(b"")
     (index / "write.lock").write_bytes(b"its bytes mean nothing: the kernel holds the lock")

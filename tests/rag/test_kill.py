@@ -19,8 +19,8 @@ from lateral.loaders.indexed_text import indexed_text
 from lateral.loaders.load import document_from_text
 from lateral.retrievers.hash_embedder import HashEmbedder
 
-KILLS = 100
-INSIDE_AT_LEAST = 30
+KILLS = {"auto": 100, "chroma": 5, "server": 15}  # test_chroma_kill.py kills 50 more, inside what Chroma writes
+INSIDE_SHARE = 0.3
 WAL_WRITE_LOCK = 120
 EMBEDDER = HashEmbedder(16)
 WRITER = Path(crashing_writer.__file__)
@@ -34,9 +34,9 @@ def transaction_is_open(index):
     return kind != fcntl.F_UNLCK
 
 
-def kill_one_writer(index, cycle, chance):
+def kill_one_writer(index, cycle, store, chance):
     """Runs a writer past its first acknowledgement, kills it, returns what it acknowledged and what it was doing."""
-    writer = subprocess.Popen([sys.executable, str(WRITER), str(index), str(cycle)], stdout=subprocess.PIPE)
+    writer = subprocess.Popen([sys.executable, str(WRITER), str(index), str(cycle), store], stdout=subprocess.PIPE)
     first = writer.stdout.readline()
     assert first, "the writer ended before it acknowledged anything"
     time.sleep(chance.uniform(0, 0.15))
@@ -82,24 +82,25 @@ def check(index, acknowledged):
 
 def check_vectors(snapshot):
     matrix = np.full((len(snapshot.chunk_ids()), 16), np.nan, np.float32)
-    for vectors, rows, _, positions in snapshot.vectors(EMBEDDER.space):
-        matrix[positions] = vectors.decode(rows)
+    for segment in snapshot.vectors(EMBEDDER.space):
+        matrix[segment.positions] = segment.vectors.decode(segment.rows)
     expected = EMBEDDER.encode_documents([indexed_text(node) for node in snapshot.chunks()])
     np.testing.assert_array_equal(matrix, expected)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_100_kills_lose_nothing_acknowledged(tmp_path):
+@pytest.mark.parametrize(("store", "kills"), KILLS.items(), indirect=["store"])
+def test_kills_lose_nothing_acknowledged(tmp_path, store, kills):
     index = tmp_path / "index"
     chance = random.Random(7)
     acknowledged, inside = {}, 0
-    for cycle in range(KILLS):
-        new, was_inside = kill_one_writer(index, cycle, chance)
+    for cycle in range(kills):
+        new, was_inside = kill_one_writer(index, cycle, store, chance)
         acknowledged |= new
         inside += was_inside
         check(index, acknowledged)
-    assert inside >= INSIDE_AT_LEAST, f"only {inside} of {KILLS} kills were inside an open transaction"
+    assert inside >= INSIDE_SHARE * kills, f"only {inside} of {kills} kills were inside an open transaction"
     with open_rag(index) as rag:
         assert {problem.cure for problem in rag.verify().problems} <= {"refresh"}
         rag.add([{"id": "last", "text": "one more document after all the kills"}])

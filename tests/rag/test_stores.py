@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chroma_servers import running
-from lateral import load
+from lateral import RAG, load
 from lateral.retrievers.hash_embedder import HashEmbedder
 from stores import QUERIES, GaussEmbedder, documents, exact, found_by_chroma, generation_folder, hits, open_rag
 
@@ -15,23 +14,22 @@ COUNT = 1_500  # enough that Chroma does not name all it holds, and that more ca
 SAMPLES = Path(__file__).parents[2] / "notebooks" / "samples"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("server")) as address:
-        yield address
-
-
 @pytest.fixture(scope="module", params=["auto", "chroma", "server"])
 def store(request):
-    return request.getfixturevalue("server") if request.param == "server" else request.param
+    return request.getfixturevalue("chroma_server") if request.param == "server" else request.param
 
 
 @pytest.fixture(scope="module")
-def read_only(tmp_path_factory, store):
-    """An index that no test changes."""
-    rag = open_rag(tmp_path_factory.mktemp("read-only") / "index", store)
-    rag.add(documents(range(COUNT)))
-    return rag
+def made(tmp_path_factory, store):
+    """An index that no test changes, and what its making told of what was built."""
+    rag, told = open_rag(tmp_path_factory.mktemp("read-only") / "index", store), []
+    rag.add(documents(range(COUNT)), on_progress=lambda it: told.append(it.building))
+    return rag, [it for it in told if it]
+
+
+@pytest.fixture(scope="module")
+def read_only(made):
+    return made[0]
 
 
 @pytest.fixture
@@ -44,6 +42,10 @@ def rag(tmp_path, read_only, store):
 def by_chroma(rag, store, query=QUERIES[0]):
     """Whether a search goes the way that the store says."""
     return (found_by_chroma(rag, query) is not None) == (store != "auto")
+
+
+def test_progress_tells_what_is_built(made, store):
+    assert made[1] == ([] if store == "auto" else ["chroma 0/1,500", "chroma 1,000/1,500"])
 
 
 @pytest.mark.parametrize("top_k", [1, 10, 100, 5_000])
@@ -132,7 +134,7 @@ def test_an_index_of_300_real_passages_moves_to_a_store_and_has_the_same_hits(tm
     rag = open_rag(tmp_path / "index", store, minilm)
     rag.add([])
     assert rag.status().retrievers["bi-encoder"].get("store", "auto") == store
-    fresh = open_rag(tmp_path / "index", "auto", minilm)  # as the catalog says
+    fresh = open_rag(tmp_path / "index", encoder=minilm)  # as the catalog says
     for question in (
         "How long should water boil?",
         "Which filters remove nitrate?",
@@ -150,6 +152,11 @@ def test_a_commit_that_nobody_refreshed_is_searched_exactly(rag, store):
     assert hits(rag, QUERIES[0]) == exact(rag, QUERIES[0])
     assert rag.verify(repair=True).remaining == ()
     assert by_chroma(rag, store)
+
+
+def test_who_opens_an_index_with_other_retrievers_verifies_its_bytes(read_only, caplog):
+    assert RAG(read_only.index.folder, retrievers="bm25").verify().problems == ()
+    assert "only the bytes of derived indexes are checked" in caplog.text
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from lateral.errors import (
     StoreError,
 )
 from lateral.retrievers import HashEmbedder
+from stores import exactly_and_on_a_server
 
 
 def damaged(index, what):
@@ -104,6 +105,7 @@ def test_a_full_disk_is_a_named_error_and_loses_nothing(rag, folder, tmp_path):
     assert rag.add({"id": "later", "text": "space again"}).added == 1
 
 
+@exactly_and_on_a_server
 @pytest.mark.parametrize(
     "what", ["flipped vector", "truncated vectors", "missing vectors", "missing bm25", "zeroed bm25"]
 )

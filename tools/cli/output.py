@@ -140,10 +140,12 @@ def progress_bar(*, off: bool) -> Iterator[OnProgress | None]:
         def show(progress: IngestProgress) -> None:
             elapsed = bars.tasks[0].elapsed or 0.0
             rate = f"{progress.nodes / elapsed:.0f} nodes/s" if elapsed > 0 and progress.nodes else ""
-            bars.update(task, completed=progress.done, total=progress.total, rate=rate)
+            bars.update(task, completed=progress.done, total=progress.total, rate=progress.building or rate)
 
         yield show
 
 
 def _excerpt(text: str) -> str:
-    return textwrap.shorten(" ".join(text.split()), EXCERPT_CHARS, placeholder=" …")
+    from ...retrievers.shading import shown_text
+
+    return textwrap.shorten(shown_text(" ".join(text.split())), EXCERPT_CHARS, placeholder=" …")

@@ -11,8 +11,10 @@ from lateral.errors import (
 from lateral.loaders.node import document_id
 from lateral.rag.generators.extractive import NOTHING_FOUND
 from pdfs import make_pdf
+from stores import on_every_store
 
 
+@on_every_store
 def test_adding_again_encodes_nothing_and_changes_nothing(rag, folder, embedder):
     rag.add(folder)
     before, encoded = rag.retrieve("degrees"), list(embedder.encoded)
@@ -21,6 +23,7 @@ def test_adding_again_encodes_nothing_and_changes_nothing(rag, folder, embedder)
     assert [(hit.node.id, hit.score) for hit in rag.retrieve("degrees")] == [(hit.node.id, hit.score) for hit in before]
 
 
+@on_every_store
 def test_a_touched_file_is_unchanged_and_a_rewritten_one_updated(rag, folder, embedder):
     rag.add(folder)
     os.utime(folder / "tea.txt")
@@ -43,6 +46,7 @@ def test_a_change_that_keeps_size_and_modification_time_is_seen(rag, folder):
     assert counts(rag.add(folder)) == (0, 1, 2, 0)
 
 
+@on_every_store
 def test_a_renamed_file_reuses_its_vectors_and_sync_drops_the_old_name(rag, folder, embedder):
     rag.add(folder)
     (folder / "tea.txt").rename(folder / "green-tea.txt")
@@ -53,6 +57,7 @@ def test_a_renamed_file_reuses_its_vectors_and_sync_drops_the_old_name(rag, fold
     assert rag.retrieve("green tea")[0].node.metadata["file_name"] == "green-tea.txt"
 
 
+@on_every_store
 def test_add_keeps_what_is_gone_and_sync_removes_it(rag, folder):
     rag.add(folder)
     (folder / "tea.txt").unlink()
@@ -120,6 +125,7 @@ def test_a_missing_path_makes_no_index(rag, tmp_path):
     assert not (tmp_path / "index").exists()
 
 
+@on_every_store
 def test_a_file_that_no_longer_reads_is_reported_and_its_old_version_stays(rag, folder):
     pdf = folder / "manual.pdf"
     pdf.write_bytes(make_pdf([["The valve opens at four bar."]]))
@@ -145,6 +151,7 @@ def test_a_pdf_without_text_is_kept_and_said(rag, tmp_path):
     assert rag.ask("Where is water handed out?").text == NOTHING_FOUND
 
 
+@on_every_store
 def test_documents_in_memory_are_added_updated_and_removed_by_their_ids(rag):
     report = rag.add(
         [{"id": "a", "text": "Cats sleep a lot.", "metadata": {"shelf": 1}}, {"id": "b", "text": "Dogs bark."}]
@@ -224,6 +231,7 @@ def test_a_document_id_that_is_an_indexed_file_is_refused(rag, folder):
         rag.add({"id": str(folder / "tea.txt"), "text": "coffee"})
 
 
+@on_every_store
 def test_a_memory_id_wins_over_a_folder_of_that_name(rag, tmp_path, folder, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rag.add([folder, {"id": "files", "text": "a memo"}])

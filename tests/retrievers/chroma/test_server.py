@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+from contextlib import ExitStack
 
 import pytest
 from chroma_servers import answering, dripping, free_port, running
@@ -21,19 +22,32 @@ def collection_of(rag):
     return json.loads((generation_folder(rag) / "manifest.json").read_text())["collection"]
 
 
-def test_a_server_that_cannot_be_reached_costs_no_document_and_no_search(tmp_path, caplog):
+def problems(report):
+    return [(it.file, it.cure) for it in report.problems], [(it.file, it.cure) for it in report.remaining]
+
+
+def test_a_server_that_cannot_be_reached_costs_no_document_and_no_search_and_verify_says_so(tmp_path, caplog):
     port = free_port()
     rag = open_rag(tmp_path / "index", f"chroma://127.0.0.1:{port}")
     assert rag.add(documents(range(200))).added == 200
     assert "could not be brought up to date" in caplog.text
     assert hits(rag, QUERIES[0]) == exact(rag, QUERIES[0])
+    assert problems(rag.verify(repair=True)) == ([("chroma", "start")],) * 2
     with running(tmp_path / "server", port):
+        assert problems(rag.verify()) == ([("chroma", "refresh")],) * 2, "it is empty"
         rag.add(documents(range(3), "new"))
         assert found_by_chroma(rag, QUERIES[0]) is not None
+        assert problems(rag.verify()) == ([], [])
     caplog.clear()
     for query in QUERIES:
         assert hits(rag, query) == exact(rag, query)
     assert caplog.text.count("search is exact, Chroma can't be used") == 1, "said once, and left alone for a while"
+    made = generation_folder(rag)
+    report = rag.verify(repair=True)
+    assert problems(report) == ([(f"chroma/{made.name}", "start")],) * 2
+    assert "search is exact until a Chroma server answers there" in report.problems[0].reason
+    with running(tmp_path / "server", port):
+        assert problems(rag.verify()) == ([], []), "nothing was damaged, and nothing rebuilt"
 
 
 def test_a_server_that_lost_the_collection_gets_it_again(tmp_path, server, caplog):
@@ -43,8 +57,31 @@ def test_a_server_that_lost_the_collection_gets_it_again(tmp_path, server, caplo
     fresh = open_rag(tmp_path / "index", server)
     assert hits(fresh, QUERIES[0]) == exact(fresh, QUERIES[0])
     assert "does not exist" in caplog.text
+    (problem,) = fresh.verify().problems
+    assert problem.cure == "refresh"
+    assert "does not exist" in problem.reason
     fresh.add(documents(range(3), "new"))
     assert found_by_chroma(fresh, QUERIES[0]) is not None
+    ChromaServer(server).delete(collection_of(fresh))
+    assert fresh.verify(repair=True).remaining == ()
+    assert found_by_chroma(open_rag(tmp_path / "index"), QUERIES[0]) is not None
+
+
+def test_a_collection_that_lost_an_id_to_another_is_found_by_verify_and_replaced_by_repair(tmp_path, server):
+    rag = open_rag(tmp_path / "index", server)
+    rag.add(documents(range(200)))
+    chroma, name = ChromaServer(server), collection_of(rag)
+    collection, lost = chroma.find(name), exact(rag, QUERIES[0], 1)[0][0]
+    identity = chroma.call("GET", f"{COLLECTIONS}/{name}")["id"]
+    chroma.call("POST", f"{COLLECTIONS}/{identity}/delete", {"ids": [lost]})
+    collection.add(["of somebody else"], GaussEmbedder(16).encode_documents(["words"]))
+    assert len(collection.ids(200, page=70)) == len(set(collection.ids(200))) == collection.count() == 200
+    report = rag.verify(repair=True)
+    assert [problem.cure for problem in report.problems] == ["refresh"]
+    assert "its collection lacks 1 of the 200 ids" in report.problems[0].reason
+    assert report.remaining == ()
+    assert chroma.names(name[:50]) == [collection_of(rag)] != [name]
+    assert found_by_chroma(rag, QUERIES[0]) is not None
 
 
 def test_a_collection_with_other_vectors_under_our_ids_is_not_used_and_replaced(tmp_path, server, caplog):
@@ -77,6 +114,16 @@ def test_a_server_holds_one_collection_of_an_index_and_no_text(tmp_path, server)
     assert held["metadatas"] in (None, [None] * 3)
 
 
+@pytest.mark.parametrize("leave", [lambda rag, index: rag.remove(["doc-0", "doc-1"]), lambda rag, index: index("auto")])
+def test_a_server_that_is_left_or_has_nothing_to_hold_keeps_no_collection(tmp_path, server, leave):
+    rag = open_rag(tmp_path / "index", server)
+    rag.add(documents(range(2)))
+    name = collection_of(rag)
+    assert ChromaServer(server).names(name) == [name]
+    leave(rag, lambda store: open_rag(tmp_path / "index", store).add([]))
+    assert ChromaServer(server).names(name) == []
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [(200, b"no JSON"), (200, b"[]"), (200, b'{"ids": 3}'), (200, b""), (500, b"broken"), (200, b"null")],
@@ -99,6 +146,26 @@ def test_a_server_that_turns_slow_delays_one_search_only(tmp_path, tmp_path_fact
         for query in QUERIES:
             assert hits(rag, query) == exact(rag, query)
         assert 2.5 < time.monotonic() - start < 8
+
+
+def test_a_server_that_is_killed_while_it_is_written_to_costs_no_document(tmp_path):
+    port = free_port()
+    address = f"chroma://127.0.0.1:{port}"
+    rag = open_rag(tmp_path / "index", address)
+    with ExitStack() as stack:
+        stack.enter_context(running(tmp_path / "server", port))
+
+        def kill_inside(progress):
+            if progress.building == "chroma 1,000/1,500":
+                stack.close()
+
+        assert rag.add(documents(range(1_500)), on_progress=kill_inside).added == 1_500
+    assert hits(rag, QUERIES[0]) == exact(rag, QUERIES[0])
+    with running(tmp_path / "server", port):
+        assert rag.verify(repair=True).remaining == ()
+        assert found_by_chroma(rag, QUERIES[0]) is not None
+        assert hits(rag, QUERIES[0]) == exact(rag, QUERIES[0])
+        assert len(ChromaServer(address).names("lateral-")) == 1, "what the killed one kept of the first try is gone"
 
 
 def test_a_server_that_drips_is_cut_off_at_the_deadline():

@@ -1,8 +1,7 @@
 """Chroma as a derived index: checked before use, never trusted, of no harm to who reads."""
 
-import hashlib
-import json
 import os
+import resource
 import shutil
 import signal
 import sqlite3
@@ -18,11 +17,22 @@ import numpy as np
 import pytest
 from lateral.errors import InvalidArgumentError
 from lateral.retrievers.bi_encoder import BiEncoderRetriever
+from lateral.retrievers.chroma.process import build_folder
 from lateral.retrievers.chroma.store import ChromaSearch
 from lateral.retrievers.exact import ExactSearch
 from lateral.retrievers.hash_embedder import HashEmbedder
 from lateral.retrievers.registry import open_retriever
-from stores import QUERIES, GaussEmbedder, documents, exact, found_by_chroma, generation_folder, hits, open_rag
+from stores import (
+    QUERIES,
+    GaussEmbedder,
+    documents,
+    exact,
+    found_by_chroma,
+    generation_folder,
+    hits,
+    open_rag,
+    pass_for_intact,
+)
 
 COUNT = 300
 TESTS = Path(__file__).parents[2]
@@ -42,54 +52,27 @@ def rag(tmp_path, made):
     return open_rag(tmp_path / "index", "chroma")
 
 
-def damage(path, how):
-    if how == "deleted":
-        path.unlink()
-    elif how == "truncated":
-        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    elif how == "emptied":
-        path.write_bytes(b"")
-    else:
-        raw = bytearray(path.read_bytes())
-        raw[len(raw) // 2] ^= 1
-        path.write_bytes(raw)
-
-
-@pytest.mark.parametrize(
-    ("name", "how"),
-    [
-        ("store/chroma.sqlite3", "flipped"),
-        ("store/*/data_level0.bin", "truncated"),
-        ("store/*/link_lists.bin", "deleted"),
-        ("ids.bin", "emptied"),
-        ("manifest.json", "deleted"),
-    ],
-)
-def test_a_damaged_file_is_never_opened(rag, caplog, name, how):
-    (path,) = generation_folder(rag).glob(name)
-    damage(path, how)
-    assert hits(rag, QUERIES[0]) == exact(rag, QUERIES[0])
-    assert "is damaged and not used" in caplog.text
-    assert [problem.cure for problem in rag.verify().problems] == ["refresh"]
-
-
-def test_repair_builds_a_damaged_store_anew_and_a_reader_that_is_open_uses_it(rag):
-    damage(next(generation_folder(rag).glob("store/*/data_level0.bin")), "truncated")
+def test_repair_builds_a_damaged_store_anew_and_a_reader_that_is_open_uses_it(rag, caplog):
+    (path,) = generation_folder(rag).glob("store/*/data_level0.bin")
+    path.write_bytes(path.read_bytes()[:1_000])
     assert found_by_chroma(rag, QUERIES[0]) is None
+    assert "is damaged and not used" in caplog.text
     assert open_rag(rag.index.folder, "chroma").verify(repair=True).remaining == ()
     assert found_by_chroma(rag, QUERIES[0]) is not None
     assert hits(rag, QUERIES[0]) == exact(rag, QUERIES[0])
 
 
-def pass_for_intact(index, folder):
-    """Writes the hashes of what is there now into the catalog: as if it had been built so."""
-    files = {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
-    with sqlite3.connect(index / "catalog.sqlite") as connection:
-        connection.execute("UPDATE derived SET files = ? WHERE name = 'chroma'", (json.dumps(files),))
+def scramble(rag, name):
+    (path,) = generation_folder(rag).glob(f"store/*/{name}")
+    path.write_bytes(np.random.default_rng(1).bytes(path.stat().st_size))
+
+
+def take_one_out(rag):
+    """Puts a sound store of one vector less in the store's place."""
+    store, less = generation_folder(rag) / "store", rag.index.folder.parent / "less"
+    build_folder(less, [], adding=0, base=store, gone=[exact(rag, QUERIES[0], 1)[0][0]])
+    shutil.rmtree(store)
+    less.rename(store)
 
 
 @pytest.mark.parametrize(
@@ -99,9 +82,8 @@ def test_a_store_that_breaks_who_opens_it_breaks_a_child_only(rag, tmp_path, cap
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    (path,) = generation_folder(rag).glob(f"store/*/{name}")
-    path.write_bytes(np.random.default_rng(1).bytes(path.stat().st_size))
-    pass_for_intact(rag.index.folder, generation_folder(rag))
+    scramble(rag, name)
+    pass_for_intact(rag)
     for query in QUERIES:
         assert hits(rag, query) == exact(rag, query)
     if found_by_chroma(rag, QUERIES[0]) is None:
@@ -119,9 +101,57 @@ def test_a_store_that_names_an_embedding_function_is_refused_unopened(rag, caplo
         doctored = schema.replace('"embedding_function":{"type":"legacy"}', known)
         assert doctored != schema
         connection.execute("UPDATE collections SET schema_str = ?", (doctored,))
-    pass_for_intact(rag.index.folder, generation_folder(rag))
+    pass_for_intact(rag)
     assert hits(rag, QUERIES[0]) == exact(rag, QUERIES[0])
     assert "names an embedding function (known)" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (take_one_out, "it holds 299 vectors in place of 300"),
+        (lambda rag: scramble(rag, "data_level0.bin"), "chroma can't be searched"),
+    ],
+)
+def test_a_store_whose_bytes_fit_and_whose_check_fails_is_named_and_the_next_write_builds_it_anew(rag, harm, reason):
+    harm(rag)
+    pass_for_intact(rag)
+    assert hits(rag, QUERIES[0]) == exact(rag, QUERIES[0])
+    assert found_by_chroma(rag, QUERIES[0]) is None
+    refused = generation_folder(rag)
+    (problem,) = open_rag(rag.index.folder).verify().problems
+    assert (problem.file, problem.cure) == (f"chroma/{refused.name}", "refresh")
+    assert reason in problem.reason
+    rag.add(documents([COUNT]))
+    assert generation_folder(rag) != refused
+    assert found_by_chroma(rag, QUERIES[0]) is not None, "who refused it looks at the new one"
+    assert open_rag(rag.index.folder).verify().problems == ()
+
+
+def test_verify_names_what_is_not_built_or_has_other_vectors_and_repair_builds_it(rag):
+    with rag.index.write() as writer:
+        writer.unpublish("chroma")
+    report = rag.verify(repair=True)
+    assert [(it.file, it.cure) for it in report.problems] == [("chroma", "refresh")]
+    assert "nothing is built there yet" in report.problems[0].reason
+    assert report.remaining == ()
+    take_one_out(rag)
+    pass_for_intact(rag)
+    fresh = open_rag(rag.index.folder)
+    assert fresh.verify(repair=True).remaining == ()
+    assert found_by_chroma(fresh, QUERIES[0]) is not None
+
+
+def test_a_process_checks_a_store_once_and_small_changes_start_no_other(rag):
+    def seconds_of_children():
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    rag.add(documents([COUNT]))
+    before = seconds_of_children()
+    rag.add(documents([COUNT + 1]))
+    assert found_by_chroma(rag, QUERIES[0]) is not None
+    assert seconds_of_children() == before
 
 
 def test_reading_changes_nothing_in_the_index_and_leaves_no_files_behind(rag, tmp_path):
@@ -207,13 +237,16 @@ def test_auto_builds_above_its_limit_and_keeps_what_it_has_around_it(tmp_path):
 
 def test_the_catalog_remembers_the_store_and_the_next_write_that_names_another_moves_it(tmp_path):
     index = tmp_path / "index"
-    open_rag(index, "auto").add(documents(range(50)))
-    assert open_rag(index, "auto").status().retrievers["bi-encoder"] == {"model": "gauss-16"}
-    assert open_rag(index, "auto").status().derived == ()
+    open_rag(index).add(documents(range(50)))
+    status = open_rag(index).status()
+    assert (status.retrievers["bi-encoder"], status.derived) == ({"model": "gauss-16"}, ())
     assert open_rag(index, "chroma").add([]).unchanged == 0
-    status = open_rag(index, "auto").status()
+    status = open_rag(index).status()
     assert (status.retrievers["bi-encoder"]["store"], status.derived) == ("chroma", ("chroma",))
-    assert found_by_chroma(open_rag(index, "auto"), QUERIES[0], 3) is not None, "auto: as the index does"
+    assert found_by_chroma(open_rag(index), QUERIES[0], 3) is not None, "as the index was made"
+    open_rag(index, "auto").add([])
+    status = open_rag(index).status()
+    assert (status.retrievers["bi-encoder"]["store"], status.derived) == ("auto", ())
 
 
 def test_exact_search_loads_no_chromadb(tmp_path):
@@ -236,7 +269,6 @@ def test_exact_search_loads_no_chromadb(tmp_path):
         "",
         "Chroma",
         "faiss",
-        None,
         3,
         "chroma://",
         "chroma://host",

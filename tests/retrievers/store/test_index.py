@@ -56,7 +56,7 @@ def test_vectors_come_back_in_the_order_of_chunk_ids(index):
         ids = [raw.decode() for raw in snapshot.chunk_ids()]
         assert ids == sorted(by_id)
         matrix = np.empty((len(ids), 16), np.float32)
-        for vectors, rows, _, positions in snapshot.vectors(EMBEDDER.space):
+        for vectors, rows, _, positions, _ in snapshot.vectors(EMBEDDER.space):
             matrix[positions] = vectors.decode(rows)
     expected = EMBEDDER.encode_documents([indexed_text(by_id[node_id]) for node_id in ids])
     np.testing.assert_array_equal(matrix, expected)
@@ -222,7 +222,7 @@ def test_merging_keeps_every_vector_and_drops_the_dead(index):
     by_id = {node.id: node for number, (_, nodes) in enumerate(documents) for node in nodes if number != 3}
     with index.read() as snapshot:
         assert find_problems(snapshot) == []
-        ((vectors, rows, _, positions),) = snapshot.vectors(EMBEDDER.space)
+        ((vectors, rows, _, positions, _),) = snapshot.vectors(EMBEDDER.space)
         assert len(vectors) == 11, "the removed document's row is gone"
         ids = snapshot.chunk_ids()
         for row, position in zip(rows, positions, strict=True):

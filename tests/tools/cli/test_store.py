@@ -78,6 +78,11 @@ def test_a_server_that_is_not_there_is_said_and_costs_nothing(home):
     assert "2 added" in done.stdout
     assert "could not be brought up to date" in " ".join(done.stderr.split())
     assert as_json(home, "search", "green tea degrees")["hits"][0]["source"] == str(home / "docs" / "tea.txt")
+    done = run(home, "verify", "--repair", code=3)
+    assert "chroma: chroma://127.0.0.1:9 can't be asked" in done.stdout
+    assert done.stderr == "Start the server, or name another store: `lateral add FOLDER --store auto`.\n"
+    run(home, "add", "docs", "--store", "auto")
+    assert run(home, "verify").stdout == "The index is sound: every byte was checked.\n"
 
 
 @pytest.mark.parametrize(
@@ -112,4 +117,4 @@ def test_a_named_checkpoint_adds_colbert(home, tmp_path_factory):
     assert list(status["retrievers"]) == ["bm25", "bi-encoder", "colbert"]
     assert status["vectors"]["colbert"]["format"] == "int8"
     stages = {step["stage"] for hit in as_json(home, "search", "green tea")["hits"] for step in hit["trail"]}
-    assert stages == {"bm25", "bi-encoder", "colbert", "rrf"}
+    assert stages == {"bm25", "bi-encoder", "colbert", "convex"}
