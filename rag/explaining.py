@@ -102,7 +102,8 @@ def _rankings(stages: Stages, query: str, where: Where | None, rank: int) -> lis
         found.append(_Ranking(_name(retriever), hits, len(hits) < depth))
     complete = all(ranking.complete for ranking in found)
     if len(found) > 1:
-        fused = HybridRetriever(stages.retrievers, fusion=stages.fusion).fuse([ranking.hits for ranking in found])
+        hybrid = HybridRetriever(stages.retrievers, fusion=stages.fusion)
+        fused = hybrid.fuse([ranking.hits for ranking in found], depth=depth)
         found.append(_Ranking(stages.fusion if isinstance(stages.fusion, str) else "fusion", fused, complete))
     if stages.reranker is not None:
         fused = found[-1].hits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +100,7 @@ class BiEncoderRetriever:
         form = {} if self.format is None else {"vectors": self.format}
         return {"model": lasting_name(self._model), **store, **form}
 
-    @property
+    @cached_property
     def score_scale(self) -> ScoreScale:
         """From the encoder's background to 1; see `similarity_scale`."""
         return similarity_scale(self.encoder)

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...retrievers.retriever import Encoder
+from ...retrievers.scale import CosineScale, measure_scale
 from ..context import Passage
 from ..prompt import source_name
 from .claims import Claim, parse_claims
 from .lexical import capitalised, content_stems, numbers, split_words, stems
 from .quotable import quotable_spans
-from .scale import CosineScale, measure_scale
 from .verbatim import find_verbatim
 
 __all__ = ["Citation", "check_citations"]

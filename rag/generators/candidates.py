@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..citing.lexical import content_stems
 from ..citing.quotable import Quotable, quotables
 from ..citing.verbatim import FENCE
+from .identifiers import Identifier, speak_of
 
 __all__ = ["Candidate", "find_candidates", "quoted"]
 
@@ -48,9 +50,17 @@ class Candidate:
         return self.n == other.n and self.start < other.stop and other.start < self.stop
 
 
-def find_candidates(number: int, text: str) -> list[Candidate]:
-    """Returns what can be quoted of a passage, in order; see `lateral.rag.citing.quotable.quotables`."""
-    return [_candidate(number, place, text, found) for place, found in enumerate(quotables(text))]
+def find_candidates(number: int, text: str, asked: Sequence[Identifier] = ()) -> list[Candidate]:
+    """Returns what can be quoted of a passage, in order; see `lateral.rag.citing.quotable.quotables`.
+
+    Args:
+        number: The passage's number.
+        text: Its text.
+        asked: The question's identifiers: what is about another of their kind is left out.
+    """
+    found = [_candidate(number, place, text, found) for place, found in enumerate(quotables(text))]
+    about = speak_of(asked, text, [(one.start, one.stop) for one in found])
+    return [one for one, kept in zip(found, about, strict=True) if kept]
 
 
 def _candidate(number: int, place: int, text: str, found: Quotable) -> Candidate:

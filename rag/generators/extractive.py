@@ -12,10 +12,11 @@ import numpy as np
 
 from ...arguments import check_positive
 from ...retrievers.retriever import Encoder
+from ...retrievers.scale import measure_scale
 from ..citing.lexical import content_stems, numbers
-from ..citing.scale import measure_scale
 from ..prompt import Message, parse_messages
 from .candidates import Candidate, find_candidates, quoted
+from .identifiers import identifiers, passage_tiers, without_codes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,6 +67,9 @@ class ExtractiveGenerator:
     share of the question's content words (English stems) in the sentence and in its passage. Without an encoder, or
     with one that does not tell related texts from unrelated ones, wording alone decides.
 
+    An identifier in the question, as PX-217 or a quoted phrase, binds the quotes: they come from passages that hold it
+    where there are any, and never from one about another of its kind; see `identifiers.py`.
+
     Args:
         encoder: Any bi-encoder; None for wording alone.
         max_sentences: Upper bound of quoted sentences, at least 1. Fewer come when the rest is much less relevant.
@@ -99,7 +103,19 @@ class ExtractiveGenerator:
 
     def _quotes(self, question: str, passages: Sequence[tuple[int, str]]) -> list[Candidate]:
         """Returns the sentences to quote, best first; none where nothing is relevant."""
-        candidates = [candidate for number, text in passages for candidate in find_candidates(number, text)]
+        asked = identifiers(question)
+        for tier in passage_tiers(asked, [text for _, text in passages]):
+            inside = [passages[at] for at in sorted(tier)]
+            candidates = [one for number, text in inside for one in find_candidates(number, text, asked)]
+            bound = any(one.exact.search(text) for _, text in inside for one in asked)
+            for wording in _wordings(question) if bound else [question]:
+                if quotes := self._best(wording, inside, candidates):
+                    return quotes
+        return []
+
+    def _best(
+        self, question: str, passages: Sequence[tuple[int, str]], candidates: Sequence[Candidate]
+    ) -> list[Candidate]:
         if not candidates:
             return []
         sentence_share, passage_share = _coverage(question, passages, candidates)
@@ -134,6 +150,15 @@ class ExtractiveGenerator:
         norms = np.linalg.norm(blended, axis=1)
         blended_cosines = (blended @ asked) / np.where(norms > 0, norms, 1)
         return scale.scaled((alone @ asked + blended_cosines) / 2)
+
+
+def _wordings(question: str) -> list[str]:
+    """Returns the question without its codes, if it asks anything else, and as it is.
+
+    In passages that hold a code it tells no sentence from another, and few sentences repeat it.
+    """
+    bare = without_codes(question)
+    return [bare, question] if content_stems(bare) else [question]
 
 
 def _coverage(

@@ -61,15 +61,25 @@ def test_a_wrong_top_k_is_refused(rag, top_k):
 
 def test_the_trail_tells_every_rank_and_score(rag, folder):
     rag.add(folder)
-    hits = rag.retrieve("green tea degrees", 3)
-    best = hits[0]
+    best = rag.retrieve("green tea degrees", 3)[0]
     stages = {step.stage: step for step in best.trail}
-    assert list(stages) == ["bm25", "bi-encoder", "rrf"]
-    assert (
-        best.score
-        == stages["rrf"].score
-        == pytest.approx(1 / (60 + stages["bm25"].rank) + 1 / (60 + stages["bi-encoder"].rank))
-    )
+    assert list(stages) == ["bm25", "bi-encoder", "convex"]
+    assert stages["bm25"].rank == 1  # so it has the whole of BM25's share, a quarter
+    background = rag.retrievers[1].score_scale.floor
+    near = (stages["bi-encoder"].score - background) / (1 - background)
+    assert best.score == stages["convex"].score == pytest.approx(1 / 4 + near * 3 / 4)
+
+
+def test_an_index_can_be_searched_with_any_fusion(rag, folder, embedder):
+    rag.add(folder)
+    retrievers = ("bm25", BiEncoderRetriever(encoder=embedder))
+    best = RAG(rag.index.folder, retrievers=retrievers, fusion="rrf").retrieve("green tea degrees", 3)[0]
+    ranks = [step.rank for step in best.trail[:2]]
+    assert best.trail[2] == ("rrf", 1, pytest.approx(sum(1 / (60 + rank) for rank in ranks)))
+    own = RAG(rag.index.folder, retrievers=retrievers, fusion=lambda rankings: list(rankings[1]))
+    assert [step.stage for step in own.retrieve("green tea degrees", 3)[0].trail] == ["bi-encoder"]
+    with pytest.raises(InvalidArgumentError, match="fusion must be one of convex, rrf, or a function, got 'magic'"):
+        RAG(rag.index.folder, fusion="magic")
 
 
 def test_your_own_retriever_reranker_and_generator_are_used(tmp_path, rag, folder):

@@ -23,6 +23,8 @@ SETS = {
     "language": ("bm25", "language"),
     "colbert": ("colbert", "model"),
     "colbert_vectors": ("colbert", "vectors"),
+    "colbert_index": ("colbert", "index"),
+    "colbert_bits": ("colbert", "bits"),
 }
 MAKING = ("retrievers", *SETS, "chunk_size", "chunk_overlap")  # the settings that make an index
 
@@ -39,7 +41,7 @@ def build_rag(settings: Settings, flags: Mapping[str, Any], *, generator: Genera
         generator: Writes answers, None for the extractive default.
 
     Raises:
-        InvalidArgumentError: A flag sets a retriever that is not among those chosen.
+        InvalidArgumentError: A flag sets a retriever that is not among those chosen, or there is no such fusion.
     """
     given = {name: flags.get(name) for name in MAKING}
     made = _made(settings)
@@ -47,6 +49,7 @@ def build_rag(settings: Settings, flags: Mapping[str, Any], *, generator: Genera
     return RAG(
         settings.index,
         retrievers=_retrievers(making, given, made),
+        fusion=settings.fusion,
         generator=generator,
         strict=settings.strict,
         chunk_size=making["chunk_size"],
@@ -95,5 +98,5 @@ def _retrievers(
     wanted: dict[str, dict[str, str]] = {}
     for key, (name, argument) in SETS.items():
         if making[key] is not None:
-            wanted.setdefault(name, dict(remembered.get(name, {})))[argument] = making[key]
+            wanted.setdefault(name, dict(remembered.get(name, {})))[argument] = str(making[key])
     return [open_retriever(name, wanted[name]) if name in wanted else name for name in names]

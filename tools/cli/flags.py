@@ -9,8 +9,11 @@ import typer
 
 __all__ = [
     "BaseUrlFlag",
+    "ColBERTBitsFlag",
     "ColBERTFlag",
+    "ColBERTIndexFlag",
     "ColBERTVectorsFlag",
+    "FusionFlag",
     "GeneratorFlag",
     "IndexFlag",
     "JsonFlag",
@@ -70,6 +73,16 @@ ColBERTVectorsFlag = Annotated[
         show_default=False,
     ),
 ]
+ColBERTIndexFlag = Annotated[
+    str | None,
+    typer.Option(
+        help="How ColBERT searches: exact or plaid (default: as the index does; a new one exact).", show_default=False
+    ),
+]
+ColBERTBitsFlag = Annotated[
+    int | None,
+    typer.Option(help="How many bits PLAID keeps of a dimension: 1, 2 or 4 (default: 2).", show_default=False),
+]
 LanguageFlag = Annotated[
     str | None,
     typer.Option(help="Language of a new index's BM25 stemmer, or none (default: english).", show_default=False),
@@ -80,6 +93,12 @@ SizeFlag = Annotated[
 ]
 OverlapFlag = Annotated[
     int | None, typer.Option(help="Tokens that neighbouring chunks share at most (default: 32).", show_default=False)
+]
+FusionFlag = Annotated[
+    str | None,
+    typer.Option(
+        help="How rankings are fused: convex, by scores, or rrf, by ranks (default: convex).", show_default=False
+    ),
 ]
 TopKFlag = Annotated[int | None, typer.Option("--top-k", help="How many hits (default: 10).", show_default=False)]
 WhereFlag = Annotated[

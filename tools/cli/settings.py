@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from ...errors import InvalidArgumentError
+from ...retrievers.hybrid import DEFAULT_FUSION
 
 __all__ = ["Settings", "load_settings"]
 
@@ -40,9 +41,12 @@ class Settings(BaseSettings):
     vectors: str | None = None
     colbert: str | None = None
     colbert_vectors: str | None = None
+    colbert_index: str | None = None
+    colbert_bits: int | None = None
     language: str | None = None
     chunk_size: int | None = None
     chunk_overlap: int | None = None
+    fusion: str = DEFAULT_FUSION
     top_k: int = 10
     generator: str | None = None
     base_url: str | None = None

@@ -2,8 +2,10 @@ import math
 
 import numpy as np
 import pytest
+from builders import CountingEmbedder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from identifier_cases import PAGES
 from lateral.errors import InvalidArgumentError
 from lateral.rag.citing.citations import check_citations
 from lateral.rag.generators.extractive import NOTHING_FOUND, ExtractiveGenerator
@@ -293,3 +295,45 @@ def test_how_long_is_answered_by_a_time(make_passage):
     question = "How long should I wait before testing a flooded well?"
     answer = "".join(ExtractiveGenerator().generate(build_messages(question, passages)))
     assert answer.splitlines()[0] == "“Wait 7 to 10 days after flushing, then test the well.” [2]"
+
+
+@pytest.mark.parametrize("encoder", [None, HashEmbedder(64)])
+@pytest.mark.parametrize("wanted", [211, 217, 223])
+def test_an_identifier_binds_the_quote_to_its_own_page(ask, encoder, wanted):
+    pages = [PAGES[f"model-{number}"] for number in (223, 216, 211, 127, 217, 218)]
+    place = (223, 216, 211, 127, 217, 218).index(wanted) + 1
+    answer = ask(f"How often is the bearing of the PX-{wanted} greased?", *pages, encoder=encoder)
+    assert f"Its bearing is greased every {800 + wanted * 37 % 1_900} hours" in answer
+    assert {line[-3:] for line in answer.splitlines()} == {f"[{place}]"}
+
+
+def test_a_page_about_another_identifier_of_the_kind_never_answers(ask):
+    rival, base = "The PX-216 weighs 40 kg with its base.", "A base weighs 3 kg."
+    assert ask("What does the PX-217 weigh?", rival) == NOTHING_FOUND
+    assert ask("What does the PX-217 weigh?", rival, "PX-217: see the annex.") == "“PX-217: see the annex.” [2]"
+    assert ask("What does the base of the PX-217 weigh?", rival, "# PX-217", base) == f"“{base}” [3]"
+
+
+def test_of_two_identifiers_on_one_page_the_sentences_behind_the_questions_own_are_quoted(ask):
+    page = "# PX-216\n\nTighten the bolts to 40 Nm.\n\n# PX-217\n\nTighten the bolts to 52 Nm."
+    assert ask("To how many Nm do I tighten the bolts of the PX-217?", page) == "“Tighten the bolts to 52 Nm.” [1]"
+    codes = "| Code | Fault |\n|---|---|\n| E-441 | fault of the link |\n| E-442 | fault of the clock |"
+    assert ask("Which fault is E-442?", codes) == "“Code | Fault”: “E-442 | fault of the clock” [1]"
+
+
+def test_a_quoted_phrase_binds_the_quote_and_where_nothing_holds_it_all_passages_stand(ask):
+    texts = ["The long way home is a song about rain.", "The song about rain has a long way to home."]
+    assert ask('Is "way to home" in the song about rain?', *texts) == f"“{texts[1]}” [2]"
+    assert ask('Is "highway" in the song about rain?', *texts).splitlines()[0] == f"“{texts[0]}” [1]"
+
+
+def test_a_second_question_and_its_check_encode_no_probes(make_passage):
+    encoder, passages = CountingEmbedder(64), [make_passage("Add 8 drops of bleach to each gallon of clear water.")]
+    costs = []
+    for _ in range(2):
+        before = len(encoder.encoded)
+        messages = build_messages("How many drops of bleach per gallon?", passages)
+        assert "".join(ExtractiveGenerator(encoder).generate(messages)).endswith("[1]")
+        check_citations("Each gallon of water gets 8 drops [1].", passages, encoder=encoder)
+        costs.append(len(encoder.encoded) - before)
+    assert costs == [48, 0]  # hashed words are no evidence of meaning, so only the probes are encoded

@@ -60,7 +60,7 @@ def test_two_retrievers_with_one_space_share_its_vectors(tmp_path):
     rag = RAG(tmp_path / "index", retrievers=(BiEncoderRetriever(encoder=encoder), Second(encoder=encoder)))
     rag.add({"id": "a", "text": "some words"})
     assert encoder.encoded == ["some words"]
-    assert [step.stage for step in rag.retrieve("words")[0].trail] == ["bi-encoder", "second", "rrf"]
+    assert [step.stage for step in rag.retrieve("words")[0].trail] == ["bi-encoder", "second", "convex"]
 
 
 def test_a_rag_that_looked_before_the_index_was_made_follows_the_catalog(tmp_path):

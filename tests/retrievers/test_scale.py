@@ -4,12 +4,9 @@ import weakref
 import numpy as np
 import pytest
 from lateral.errors import InvalidArgumentError
-from lateral.rag.citing.citations import check_citations
-from lateral.rag.citing.scale import CosineScale, measure_scale
-from lateral.rag.generators.extractive import ExtractiveGenerator
-from lateral.rag.prompt import build_messages
 from lateral.retrievers.hash_embedder import HashEmbedder
 from lateral.retrievers.retriever import VectorSpace
+from lateral.retrievers.scale import CosineScale, measure_scale
 
 
 class Shifted:
@@ -95,16 +92,28 @@ def test_an_encoder_that_can_not_be_remembered_is_measured_each_time(make):
     assert encoder.encoded == 48
 
 
-def test_a_second_question_and_its_check_encode_no_probes(make_passage):
-    encoder, passages = Counting(64), [make_passage("Add 8 drops of bleach to each gallon of clear water.")]
-    costs = []
-    for _ in range(2):
-        before = encoder.encoded
-        messages = build_messages("How many drops of bleach per gallon?", passages)
-        assert "".join(ExtractiveGenerator(encoder).generate(messages)).endswith("[1]")
-        check_citations("Each gallon of water gets 8 drops [1].", passages, encoder=encoder)
-        costs.append(encoder.encoded - before)
-    assert costs == [48, 0]  # hashed words are no evidence of meaning, so only the probes are encoded
+class PairEncoder:
+    """A late-interaction encoder whose texts have two token vectors: the text's own and one that all share."""
+
+    def __init__(self):
+        self.inner = HashEmbedder(64)
+        self.texts = []
+
+    def encode_documents(self, texts):
+        self.texts.append(texts)
+        own = np.pad(self.inner.encode_documents(texts), ((0, 0), (0, 1)))
+        return [np.vstack([row, np.eye(65, dtype=np.float32)[64]]) for row in own]
+
+    encode_queries = encode_documents
+
+
+def test_token_vectors_are_measured_by_mean_maxsim():
+    pairs = PairEncoder()
+    scale = measure_scale(pairs, questions=True)
+    asked, said = (pairs.inner.encode_documents(texts) for texts in pairs.texts)
+    means = (np.maximum(asked @ said.T, 0) + 1) / 2  # the own token matches one of two, the shared one matches at 1
+    assert scale.related == pytest.approx(np.diagonal(means).mean(), abs=1e-5)
+    assert scale.background == pytest.approx(means[~np.eye(12, dtype=bool)].mean(), abs=1e-5)
 
 
 def test_background_is_zero_and_related_is_one():

@@ -1,21 +1,23 @@
-"""What a cosine means: each model's own background, so that one threshold serves them all."""
+"""What a similarity means: each model's own background, so that one threshold serves them all."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ...errors import InvalidArgumentError
-from ...retrievers.retriever import Encoder
+from ..errors import InvalidArgumentError
+from .retriever import Encoder, TokenEncoder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["CosineScale", "measure_scale"]
+
+Vectors: TypeAlias = "NDArray[np.float32] | list[NDArray[np.float32]]"
 
 # Twelve everyday topics, far from each other: (question, sentence that answers it, paraphrase of that sentence).
 _PROBES = (
@@ -74,17 +76,17 @@ _PROBES = (
 )
 MIN_SPREAD = 0.4  # of what the background leaves free: MiniLM-L6 has 0.61, hashed word counts 0.33 to 0.37
 
-_scales: WeakKeyDictionary[Encoder, dict[bool, CosineScale]] = WeakKeyDictionary()  # by `questions`
+_scales: WeakKeyDictionary[Encoder | TokenEncoder, dict[bool, CosineScale]] = WeakKeyDictionary()  # by `questions`
 _scales_lock = Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class CosineScale:
-    """The two ends of an encoder's cosines, measured on short built-in texts.
+    """The two ends of an encoder's similarities, measured on short built-in texts.
 
     Args:
-        background: Mean cosine of unrelated texts: 0 on the common scale.
-        related: Mean cosine of texts that belong together: 1 on the common scale.
+        background: Mean similarity of unrelated texts: 0 on the common scale.
+        related: Mean similarity of texts that belong together: 1 on the common scale.
     """
 
     background: float
@@ -109,7 +111,7 @@ class CosineScale:
         return result
 
 
-def measure_scale(encoder: Encoder, *, questions: bool) -> CosineScale:
+def measure_scale(encoder: Encoder | TokenEncoder, *, questions: bool) -> CosineScale:
     """Returns the encoder's scale; the first call for an encoder costs the encoding of 24 short texts.
 
     It is remembered as long as the encoder lives. One that can't be hashed or weakly referenced is measured each time.
@@ -118,7 +120,7 @@ def measure_scale(encoder: Encoder, *, questions: bool) -> CosineScale:
     to 0.7. A model whose cosines are another's plus a constant share gets exactly the other's scaled values.
 
     Args:
-        encoder: Any bi-encoder.
+        encoder: One of vectors, compared by cosine, or of token vectors, compared by mean MaxSim.
         questions: Whether questions are compared with sentences, or sentences with sentences.
 
     Raises:
@@ -134,14 +136,24 @@ def measure_scale(encoder: Encoder, *, questions: bool) -> CosineScale:
     return known[questions]
 
 
-def _measured(encoder: Encoder, questions: bool) -> CosineScale:
+def _measured(encoder: Encoder | TokenEncoder, questions: bool) -> CosineScale:
     asked, said, again = (list(texts) for texts in zip(*_PROBES, strict=True))
     left = encoder.encode_queries(asked) if questions else encoder.encode_documents(again)
-    cosines = left @ encoder.encode_documents(said).T
+    similarities = _similarities(left, encoder.encode_documents(said))
     count = len(_PROBES)
-    related = float(cosines.diagonal().mean())
-    _check_finite(cosines)
-    return CosineScale(background=float((cosines.sum() - cosines.trace()) / (count * (count - 1))), related=related)
+    related = float(similarities.diagonal().mean())
+    _check_finite(similarities)
+    unrelated = float((similarities.sum() - similarities.trace()) / (count * (count - 1)))
+    return CosineScale(background=unrelated, related=related)
+
+
+def _similarities(left: Vectors, right: Vectors) -> NDArray[np.float32]:
+    """Returns how similar each text of the left is to each of the right, shape (left, right)."""
+    if isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
+        products: NDArray[np.float32] = left @ right.T
+        return products
+    means = [[(rows @ others.T).max(axis=1).mean() for others in right] for rows in left]
+    return np.array(means, np.float32)
 
 
 def _check_finite(cosines: NDArray[np.float32]) -> None:
