@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .products import Products
+from .products import Products, products_with
 from .store import SegmentRows
 from .top import check_scores, kth_best
 
@@ -60,8 +60,7 @@ class ExactSearch:
         if allowed is not None and np.count_nonzero(allowed) * GATHER_SHARE <= self._count:
             return self.best(np.flatnonzero(allowed), query, top_k)
         rough, error = [], 0.0
-        for number, products in enumerate(self._products):
-            values, missed = products.with_query(query)
+        for number, (values, missed) in enumerate(products_with(query, self._products)):
             hidden = self._dead[number] if allowed is None else self._hidden(number, allowed)
             if hidden is not None:
                 values[hidden] = -np.inf

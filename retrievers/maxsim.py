@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from itertools import pairwise
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .products import quantized
 from .store import SegmentRows
 from .store.formats import StoredVectors
+from .token_blocks import BLOCK_TOKENS, QUERY_RUN, Block, CodedQuery, cut_blocks, in_threads, make_block, spans
 from .top import check_scores
 
 __all__ = ["DEFAULT_CACHE_BYTES", "MaxSimSearch", "TokenSegment", "maxsim", "token_segment"]
 
-BLOCK_TOKENS = 8_192  # the products of a block with 32 query tokens take 1 MB: they stay in a core's cache
-QUERY_RUN = 128  # query tokens at a time: memory does not grow with the query's length
 DEFAULT_CACHE_BYTES = 1 << 30
-FLOAT_SLACK = 1e-4  # what rounding adds to sums of products of unit vectors in float32, for a thousand query tokens
-NO_TOKENS = -np.inf  # a text without tokens matches nothing
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+GATHER_SHARE = 2  # below a half of all tokens, making blocks of the wanted texts costs less than looking at all
+NO_ROWS = np.zeros(0, np.int64)
 
 
 def maxsim(query: NDArray[np.floating], tokens: NDArray[np.floating], starts: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -59,13 +52,17 @@ class TokenSegment:
         vectors: As they are stored.
         starts: int64, shape (texts,), ascending: the first row of each text.
         counts: int64, shape (texts,): how many rows it has; 0 for a text without tokens.
-        chunks: For each text, the positions of the chunks that have it.
+        edges: int64, shape (texts + 1,): a text's chunks stand between its edge and the next in `positions`.
+        positions: int64, shape (chunks,): the positions of the chunks, those of one text together, ascending.
+        file: The segment's name in the catalog, "" for one that is in none.
     """
 
     vectors: StoredVectors
     starts: NDArray[np.int64]
     counts: NDArray[np.int64]
-    chunks: Sequence[NDArray[np.int64]]
+    edges: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    file: str = ""
 
 
 def token_segment(segment: SegmentRows) -> TokenSegment:
@@ -73,24 +70,9 @@ def token_segment(segment: SegmentRows) -> TokenSegment:
     keys = 2 * segment.rows + (segment.counts > 0)  # a text without tokens stands where the next one begins
     _, first, texts = np.unique(keys, return_index=True, return_inverse=True)
     order = np.argsort(texts, kind="stable")
-    edges = np.searchsorted(texts[order], np.arange(1, len(first)))
-    chunks = np.split(segment.positions[order], edges)
-    return TokenSegment(segment.vectors, segment.rows[first], segment.counts[first], chunks)
-
-
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """Neighbouring texts of a segment, as bytes to look through.
-
-    `products` gives the codes' products with a query's codes, int32, shape (query tokens, tokens).
-    """
-
-    texts: NDArray[np.int64]  # their numbers over all segments
-    starts: NDArray[np.int64]  # within the block
-    scales: NDArray[np.float32]  # of each token
-    lost: NDArray[np.float32]  # of each text: how far the codes of its tokens are off at most
-    longest: float  # the greatest norm of a token
-    products: Callable[[NDArray[np.int8]], NDArray[np.int32]]
+    edges = np.searchsorted(texts[order], np.arange(len(first) + 1))
+    rows, counts = segment.rows[first], segment.counts[first]
+    return TokenSegment(segment.vectors, rows, counts, edges, segment.positions[order], segment.file)
 
 
 class MaxSimSearch:
@@ -99,27 +81,33 @@ class MaxSimSearch:
     All texts are scored roughly in bytes, each with a bound on its error; those that may be among the best are scored
     exactly from the stored vectors. So the outcome is that of scoring all of them exactly.
 
+    Texts are numbered through all segments. Threads may share a search.
+
+    Attributes:
+        segments: As given.
+        counts: int64, shape (texts,): how many tokens each text has.
+        firsts: int64, shape (segments + 1,): the number of each segment's first text, and how many texts there are.
+        total: How many tokens there are.
+
     Args:
         segments: The token vectors of all texts.
         count: How many chunks there are.
-        cache_bytes: How much memory the bytes may take; beyond that they are made anew in each search.
-
-    Raises:
-        InvalidArgumentError: A value of a stored vector is NaN.
+        cache_bytes: How much memory the bytes may take; beyond that they are gathered anew in each search.
     """
 
     def __init__(self, segments: Sequence[TokenSegment], count: int, *, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
-        self._segments = segments
-        self._count = count
-        self._of_segment = np.cumsum([0, *(len(segment.starts) for segment in segments)])
-        self._chunks = [chunks for segment in segments for chunks in segment.chunks]
+        self.segments = segments
+        self.counts = np.concatenate([NO_ROWS, *(segment.counts for segment in segments)])
+        self.firsts = np.cumsum([0, *(len(segment.starts) for segment in segments)])
+        self._positions = np.concatenate([NO_ROWS, *(segment.positions for segment in segments)])
+        self._edges = np.cumsum(np.concatenate([NO_ROWS, [0], *(np.diff(segment.edges) for segment in segments)]))
         self._texts = np.zeros(count, np.int64)
-        for text, chunks in enumerate(self._chunks):
-            self._texts[chunks] = text
-        size = sum(len(segment.vectors) * segment.vectors.dim for segment in segments)
-        self._cached = size <= cache_bytes
-        places = [place for number in range(len(segments)) for place in self._places(number)]
-        self._blocks: list[Callable[[], _Block]] = list(_in_threads(self._block, places))
+        self._texts[self._positions] = np.repeat(np.arange(len(self.counts)), np.diff(self._edges))
+        self.total = int(self.counts.sum())
+        self._filled = np.flatnonzero(self.counts)
+        self._cached = sum(len(segment.vectors) * segment.vectors.dim for segment in segments) <= cache_bytes
+        self._kept: dict[int, Block] = {}
+        self._longest: dict[int, float] = {}  # the greatest norm in each block: it takes a while to find
 
     def search(
         self, query: NDArray[np.float32], top_k: int, allowed: NDArray[np.bool_] | None = None
@@ -137,125 +125,141 @@ class MaxSimSearch:
         Raises:
             InvalidArgumentError: A value of the query or of a stored vector is NaN.
         """
-        wanted = np.zeros(len(self._chunks), np.bool_)
-        wanted[self._texts if allowed is None else self._texts[allowed]] = True
-        check_scores(query)
-        low, high = self._bounds(query)
-        low[~wanted], high[~wanted] = NO_TOKENS, NO_TOKENS
-        texts = np.flatnonzero(high > NO_TOKENS)
-        if len(texts) > top_k:
-            least = np.partition(low[texts], -top_k)[-top_k]
-            texts = texts[high[texts] >= least]
-        return self._best(texts, self.scores(query, texts), top_k, allowed)
+        return self.best(self.texts(allowed), query, top_k, allowed)
 
-    def scores(self, query: NDArray[np.float32], texts: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Returns the exact scores of these texts, by ascending number; float32, shape (len(texts),)."""
-        scores = np.empty(len(texts), np.float32)
-        batches = list(self._batches(texts))
-        for (first, last), exact in zip(
-            batches, _in_threads(lambda it: self._exact(query, texts[slice(*it)]), batches), strict=True
-        ):
-            scores[first:last] = exact
-        check_scores(scores)
-        return scores
-
-    def tokens(self, text: int) -> NDArray[np.float32]:
-        """Returns a copy of a text's token vectors, float32, shape (tokens, dim)."""
-        number = int(np.searchsorted(self._of_segment, text, "right")) - 1
-        segment, place = self._segments[number], text - self._of_segment[number]
-        start = int(segment.starts[place])
-        return segment.vectors.decode(slice(start, start + int(segment.counts[place])))
-
-    def _best(
-        self, texts: NDArray[np.int64], scores: NDArray[np.float32], top_k: int, allowed: NDArray[np.bool_] | None
+    def best(
+        self, texts: NDArray[np.int64], query: NDArray[np.float32], top_k: int, allowed: NDArray[np.bool_] | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        order = np.argsort(-scores, kind="stable")
-        least = scores[order[min(top_k, len(order)) - 1]] if len(order) else 0.0
-        kept = texts[scores >= least] if len(order) else texts
-        positions = np.concatenate([self._chunks[text] for text in kept] or [np.empty(0, np.int64)])
-        values = np.repeat(scores[scores >= least], [len(self._chunks[text]) for text in kept])
+        """Returns the best chunks of some texts, as `search` does.
+
+        Args:
+            texts: Their numbers, ascending; each has a token, and a chunk that is allowed.
+            query: As for `search`.
+            top_k: As for `search`.
+            allowed: As for `search`.
+        """
+        best, scores = self.best_texts(texts, query, top_k)
+        counts = self._edges[best + 1] - self._edges[best]
+        positions = self._positions[spans(self._edges[best], counts)]
+        values = np.repeat(scores, counts)
         if allowed is not None:
             positions, values = positions[allowed[positions]], values[allowed[positions]]
         ranked = np.lexsort((positions, -values))[:top_k]
         return positions[ranked], values[ranked]
 
-    def _bounds(self, query: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Returns what each text scores at least and at most, float32, shape (texts,); -inf for one without tokens."""
-        codes, scales, lost = quantized(query)
-        kept = float(np.linalg.norm(codes * scales[:, None], axis=1).sum())
-        missed = float(lost.sum())
-        low = np.full(len(self._chunks), NO_TOKENS, np.float32)
-        high = low.copy()
+    def best_texts(
+        self, texts: NDArray[np.int64], query: NDArray[np.float32], top_k: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Returns the best of some texts, ascending, and their scores: top_k and what ties with the last of them.
 
-        def look(make: Callable[[], _Block]) -> None:
+        Args:
+            texts: Their numbers, ascending; each has a token.
+            query: As for `search`.
+            top_k: How many at least, if there are as many.
+
+        Raises:
+            InvalidArgumentError: A value of the query or of a stored vector is NaN.
+        """
+        check_scores(query)
+        if self.counts[texts].sum() * GATHER_SHARE <= self.total:
+            low, high = self._bounds(query, self._blocks_of(texts), len(texts))
+        else:
+            low, high = (bound[texts] for bound in self._bounds(query, self._all_blocks, len(self.counts)))
+        near = texts[high >= _least(low, top_k)]
+        scores = self._scores(query, near)
+        best = scores >= _least(scores, top_k)
+        return near[best], scores[best]
+
+    def texts(self, allowed: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+        """Returns the numbers of the texts with a token, and a chunk that is allowed, ascending."""
+        if allowed is None:
+            return self._filled
+        named = np.zeros(len(self.counts), np.bool_)
+        named[self._texts[allowed]] = True
+        return np.flatnonzero(named & (self.counts > 0))
+
+    def _scores(self, query: NDArray[np.float32], texts: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Returns the exact scores of these texts, by ascending number; float32, shape (len(texts),)."""
+        runs = [texts[first:last] for first, last in _runs(self.counts[texts])]
+        exact = in_threads(lambda run: self._exact(query, run), runs)
+        scores = np.concatenate([np.zeros(0, np.float32), *exact])
+        check_scores(scores)
+        return scores
+
+    def tokens(self, texts: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Returns a copy of the token vectors of texts, by ascending number; float32, shape (their tokens, dim)."""
+        parts = [
+            segment.vectors.decode(spans(segment.starts[places], segment.counts[places]))
+            for segment, places, _ in self._by_segment(texts)
+        ]
+        return np.concatenate(parts)
+
+    def _bounds(
+        self, query: NDArray[np.float32], blocks: Sequence[Callable[[], Block]], size: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Returns what each text scores at least and at most, float32, shape (size,); -inf for one in no block."""
+        low, high = np.full((2, size), -np.inf, np.float32)
+        coded = CodedQuery(query)
+
+        def look(make: Callable[[], Block]) -> None:
             block = make()
-            rough = np.zeros(len(block.texts), np.float32)
-            for start in range(0, len(codes), QUERY_RUN):
-                run = slice(start, start + QUERY_RUN)
-                similarities = block.products(codes[run]) * block.scales
-                rough += scales[run] @ np.maximum.reduceat(similarities, block.starts, axis=1)
-            error = missed * block.longest + kept * block.lost + FLOAT_SLACK * max(1.0, len(query) / 1_000)
-            low[block.texts], high[block.texts] = rough - error, rough + error
+            low[block.at], high[block.at] = block.bounds(coded)
 
-        for _ in _in_threads(look, self._blocks):
-            pass
+        in_threads(look, blocks)
         return low, high
 
+    @cached_property
+    def _all_blocks(self) -> list[Callable[[], Block]]:
+        """What gives every block of the index: the same again where they are kept, or one that is made anew."""
+        places = [
+            (segment, places, first)
+            for segment, first in zip(self.segments, self.firsts.tolist(), strict=False)  # it has one more
+            for places in cut_blocks(segment.counts)
+        ]
+        return [partial(self._block, key, *place) for key, place in enumerate(places)]
+
+    def _block(self, key: int, segment: TokenSegment, places: NDArray[np.int64], first: int) -> Block:
+        if key in self._kept:
+            return self._kept[key]
+        starts, counts = segment.starts[places], segment.counts[places]
+        block = make_block(segment.vectors, starts, counts, places + first, longest=self._longest.get(key))
+        self._longest[key] = block.longest
+        if self._cached:
+            self._kept[key] = block
+        return block
+
+    def _blocks_of(self, texts: NDArray[np.int64]) -> list[Callable[[], Block]]:
+        """Returns what gives the blocks of some texts, whose places are those in the list."""
+        return [
+            partial(_made, segment, places[cut], at[cut])
+            for segment, places, at in self._by_segment(texts)
+            for cut in cut_blocks(segment.counts[places])
+        ]
+
+    def _by_segment(
+        self, texts: NDArray[np.int64]
+    ) -> Iterator[tuple[TokenSegment, NDArray[np.int64], NDArray[np.int64]]]:
+        """Yields each segment that has some of the texts, their places in it, and their places among the texts."""
+        edges = np.searchsorted(texts, self.firsts)
+        for number, (start, end) in enumerate(pairwise(edges.tolist())):
+            if start < end:
+                yield self.segments[number], texts[start:end] - self.firsts[number], np.arange(start, end)
+
     def _exact(self, query: NDArray[np.float32], texts: NDArray[np.int64]) -> NDArray[np.float32]:
-        tokens = [self.tokens(int(text)) for text in texts]
-        starts = np.cumsum([0, *(len(it) for it in tokens)])[:-1]
-        together = np.concatenate(tokens)
+        tokens = self.tokens(texts)
+        starts = np.cumsum([0, *self.counts[texts][:-1]])
         runs = (query[start : start + QUERY_RUN] for start in range(0, len(query), QUERY_RUN))
-        scores: NDArray[np.float64] = np.sum([maxsim(run, together, starts) for run in runs], axis=0)
+        scores: NDArray[np.float64] = np.sum([maxsim(run, tokens, starts) for run in runs], axis=0)
         return scores.astype(np.float32)
 
-    def _batches(self, texts: NDArray[np.int64]) -> list[tuple[int, int]]:
-        """Returns runs of texts of about a block's tokens each."""
-        counts = np.concatenate([np.zeros(0, np.int64), *(segment.counts for segment in self._segments)])
-        return _runs(counts[texts])
 
-    def _places(self, number: int) -> list[tuple[int, NDArray[np.int64]]]:
-        """Returns the blocks of a segment: its number, and the places there of the block's texts."""
-        filled = np.flatnonzero(self._segments[number].counts)
-        return [(number, filled[first:last]) for first, last in _runs(self._segments[number].counts[filled])]
-
-    def _block(self, place: tuple[int, NDArray[np.int64]]) -> Callable[[], _Block]:
-        """Returns what gives the block: the same again where it is kept, or one that is made anew."""
-        number, texts = place
-
-        def make() -> _Block:
-            return _packed(self._segments[number], texts, int(self._of_segment[number]))
-
-        if not self._cached:
-            return make
-        block = make()
-        return lambda: block
+def _made(segment: TokenSegment, places: NDArray[np.int64], at: NDArray[np.int64]) -> Block:
+    return make_block(segment.vectors, segment.starts[places], segment.counts[places], at)
 
 
-def _packed(segment: TokenSegment, texts: NDArray[np.int64], first_text: int) -> _Block:
-    import numkong
-
-    counts = segment.counts[texts]
-    starts = np.cumsum([0, *counts])[:-1]
-    rows = np.repeat(segment.starts[texts] - starts, counts) + np.arange(counts.sum())
-    vectors = segment.vectors
-    if vectors.format == "int8" and vectors.scales is not None:
-        codes, scales = np.ascontiguousarray(vectors.codes[rows], np.int8), vectors.scales[rows]
-        check_scores(scales)
-        lost = np.zeros(len(texts), np.float32)
-        longest = float(np.linalg.norm(codes * scales[:, None], axis=1).max())
-    else:
-        values = vectors.decode(rows)
-        check_scores(values)
-        codes, scales, off = quantized(values)
-        lost = np.maximum.reduceat(off, starts)
-        longest = float(np.linalg.norm(values, axis=1).max())
-    packed = numkong.dots_pack(codes, dtype="int8")
-
-    def products(query: NDArray[np.int8]) -> NDArray[np.int32]:
-        return np.asarray(numkong.dots_packed(query, packed))
-
-    return _Block(texts + first_text, starts, scales, lost, longest, products)
+def _least(scores: NDArray[np.float32], top_k: int) -> float:
+    """Returns the score of the last of the best."""
+    return float(np.partition(scores, -top_k)[-top_k]) if len(scores) > top_k else -np.inf
 
 
 def _runs(counts: NDArray[np.int64]) -> list[tuple[int, int]]:
@@ -265,11 +269,3 @@ def _runs(counts: NDArray[np.int64]) -> list[tuple[int, int]]:
     block = (np.cumsum(counts) - 1) // BLOCK_TOKENS
     edges = [0, *(np.flatnonzero(np.diff(block)) + 1).tolist(), len(counts)]
     return list(pairwise(edges))
-
-
-def _in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """Returns the function's results in order, computed on all cores: its products leave Python's lock."""
-    if len(items) < 2:
-        return [function(item) for item in items]
-    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="lateral-maxsim") as threads:
-        return list(threads.map(function, items))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +13,13 @@ from numpy.typing import NDArray
 from .store.formats import LARGEST_CODE, StoredVectors
 from .threads import in_threads
 
-__all__ = ["Products", "quantized"]
+__all__ = ["Products", "products_with", "quantized"]
+
+Task: TypeAlias = Callable[[], None]
 
 NORM_SLACK = 1e-5  # of a norm computed in float32
-BLOCK_ROWS = 16_384  # of halves and signs, decoded to float32 at once: 25 MB at 384 dimensions
+BLOCK_ROWS = 16_384  # of bytes, multiplied at once at least: fewer are done before a thread has begun
+DECODED_ROWS = 1_024  # of halves and signs, decoded to float32 at once: of more, BLAS starts threads in each of ours
 
 
 class Products:
@@ -27,29 +33,24 @@ class Products:
         self._vectors = vectors
         self._longest: float | None = None
 
-    def with_query(self, query: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
-        """Returns the products, float32, shape (rows,), and how far one may be from that of the decoded vector.
+    def __len__(self) -> int:
+        return len(self._vectors)
 
-        Bytes are multiplied as bytes: the query is brought to bytes too, and what it loses by that is the bound.
-
-        Args:
-            query: float32, shape (dim,), L2-normalised.
-        """
+    def start(self, query: NDArray[np.float32], block: int) -> tuple[NDArray[np.float32], float, list[Task]]:
+        """Returns an array, what its values may be off, and the tasks that fill it; see `products_with`."""
         vectors = self._vectors
-        if vectors.format == "float32":
-            products: NDArray[np.float32] = vectors.codes @ query
-            return products, 0.0
+        if vectors.format == "float32":  # numpy's own threads do this
+            return vectors.codes @ query, 0.0, []
+        out = np.empty(len(vectors), np.float32)
         if vectors.scales is not None:
             codes, scale, lost = quantized(query[None])
-            longest = self._longest_norm(vectors.scales)
-            return self._of_bytes(codes, float(scale[0]), vectors.scales), float(lost[0]) * longest
-        out = np.empty(len(vectors), np.float32)
+            error = float(lost[0]) * self._longest_norm(vectors.scales)
+            return out, error, _of_bytes(vectors.codes, vectors.scales, out, (codes, float(scale[0])), block)
 
         def fill(rows: slice) -> None:
             out[rows] = vectors.decode(rows) @ query
 
-        in_threads(fill, _slices(len(vectors), BLOCK_ROWS))
-        return out, 0.0
+        return out, 0.0, [partial(fill, rows) for rows in _slices(len(vectors), DECODED_ROWS)]
 
     def _longest_norm(self, scales: NDArray[np.float32]) -> float:
         """Returns the greatest norm of a stored vector: what a query's loss can grow to in a product."""
@@ -60,24 +61,9 @@ class Products:
                 codes = self._vectors.codes[rows].astype(np.float32)
                 norms[rows] = np.sqrt(np.einsum("ij,ij->i", codes, codes)) * scales[rows]
 
-            in_threads(fill, _slices(len(scales), BLOCK_ROWS))
+            in_threads(fill, _slices(len(scales), DECODED_ROWS))
             self._longest = float(norms.max(initial=0)) * (1 + NORM_SLACK)
         return self._longest
-
-    def _of_bytes(self, codes: NDArray[np.int8], scale: float, scales: NDArray[np.float32]) -> NDArray[np.float32]:
-        import numkong
-
-        packed = numkong.dots_pack(codes, dtype="int8")
-        stored = self._vectors.codes
-        out = np.empty(len(stored), np.float32)
-
-        def fill(rows: slice) -> None:
-            products = np.asarray(numkong.dots_packed(stored[rows], packed))[:, 0]
-            np.multiply(products, scales[rows], out=out[rows], casting="same_kind")
-            out[rows] *= np.float32(scale)
-
-        in_threads(fill, _slices(len(stored), max(BLOCK_ROWS, -(-len(stored) // (os.cpu_count() or 1)))))
-        return out
 
 
 def quantized(
@@ -92,6 +78,45 @@ def quantized(
     codes = np.rint(vectors / np.where(scales > 0, scales, 1)[:, None]).astype(np.int8)
     lost: NDArray[np.float32] = np.linalg.norm(vectors - codes * scales[:, None], axis=1).astype(np.float32)
     return codes, scales, lost
+
+
+def products_with(query: NDArray[np.float32], segments: Sequence[Products]) -> list[tuple[NDArray[np.float32], float]]:
+    """Returns a query's products with each segment's vectors, and how far one may be from that of the decoded vector.
+
+    Bytes are multiplied as bytes: the query is brought to bytes too, and what it loses by that is the bound.
+
+    Args:
+        query: float32, shape (dim,), L2-normalised.
+        segments: Vectors of its length.
+
+    Returns:
+        For each segment float32, shape (rows,).
+    """
+    cores = os.cpu_count() or 1
+    block = max(BLOCK_ROWS, -(-sum(map(len, segments)) // cores))
+    started = [segment.start(query, block) for segment in segments]
+    in_threads(lambda task: task(), [task for _, _, tasks in started for task in tasks])
+    return [(out, error) for out, error, _ in started]
+
+
+def _of_bytes(
+    stored: NDArray[np.int8],
+    scales: NDArray[np.float32],
+    out: NDArray[np.float32],
+    query: tuple[NDArray[np.int8], float],
+    block: int,
+) -> list[Task]:
+    import numkong
+
+    codes, scale = query
+    packed = numkong.dots_pack(codes, dtype="int8")
+
+    def fill(rows: slice) -> None:
+        products = np.asarray(numkong.dots_packed(stored[rows], packed))[:, 0]
+        np.multiply(products, scales[rows], out=out[rows], casting="same_kind")
+        out[rows] *= np.float32(scale)
+
+    return [partial(fill, rows) for rows in _slices(len(stored), block)]
 
 
 def _slices(rows: int, block: int) -> list[slice]:

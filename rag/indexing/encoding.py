@@ -20,7 +20,9 @@ from ...retrievers.store import NewVectors, Writer
 
 __all__ = [
     "ENCODE_BATCH",
+    "LARGEST_BATCH",
     "EncodingThread",
+    "Pace",
     "SpaceEncoder",
     "check_spaces",
     "encode_missing",

@@ -26,6 +26,8 @@ __all__ = [
 RetrieverChoice: TypeAlias = str | Retriever
 
 
+# Settings that no vector depends on, so that an index can move to others; those of a group go together.
+MOVABLE = (("store",), ("index", "bits"))
 MAX_CHUNK_SIZE = 512  # by default, for encoders that read more: a passage stays short enough to be cited and read
 
 
@@ -78,10 +80,13 @@ def check_chunking(config: IndexConfig, chunk_size: int | None, chunk_overlap: i
 
 
 def move_stores(config: IndexConfig, retrievers: Sequence[Retriever]) -> IndexConfig:
-    """Returns how the index is made, with the stores that these retrievers name: no vector depends on its store."""
-    named = {it.name: {"store": it.settings["store"]} for it in indexed(retrievers) if "store" in it.settings}
-    moved = (replace(it, settings={**it.settings, **named.get(it.name, {})}) for it in config.retrievers)
-    return replace(config, retrievers=tuple(moved))
+    """Returns how the index is made, with the stores that these retrievers name: no vector depends on its store.
+
+    Raises:
+        LateralError: A retriever can't derive here what its store needs; nothing is changed then.
+    """
+    named = {it.name: it for it in indexed(retrievers)}
+    return replace(config, retrievers=tuple(_moved(it, named.get(it.name)) for it in config.retrievers))
 
 
 def make_config(retrievers: Sequence[Retriever], chunk_size: int | None, chunk_overlap: int | None) -> IndexConfig:
@@ -89,7 +94,12 @@ def make_config(retrievers: Sequence[Retriever], chunk_size: int | None, chunk_o
 
     If the caller says nothing else, a chunk is as long as the encoder with the shortest limit reads whole, but at most
     512 tokens.
+
+    Raises:
+        LateralError: A retriever can't derive here what it needs.
     """
+    for it in indexed(retrievers):
+        _check_ready(it)
     encoders = [it.encoder for it in indexed(retrievers) if it.encoder is not None]
     whole = min([it.max_tokens for it in encoders], default=DEFAULT_CHUNK_SIZE)
     size = chunk_size if chunk_size is not None else min(whole, MAX_CHUNK_SIZE)
@@ -110,6 +120,28 @@ def make_chunker(retrievers: Sequence[Retriever], config: IndexConfig) -> Chunke
 def indexed(retrievers: Sequence[Retriever]) -> list[IndexedRetriever]:
     """Returns those retrievers that keep something in the index."""
     return [it for it in retrievers if is_indexed(it)]
+
+
+def _moved(made: RetrieverConfig, retriever: IndexedRetriever | None) -> RetrieverConfig:
+    """Returns how the index is made for a retriever, with what may be moved as the retriever says, if it says so."""
+    asked = retriever.settings if retriever is not None else {}
+    settings = dict(made.settings)
+    for group in MOVABLE:
+        if group[0] in asked:
+            if settings.get(group[0]) != asked[group[0]]:
+                settings = {key: value for key, value in settings.items() if key not in group}
+            settings.update({key: asked[key] for key in group if key in asked})
+    if retriever is None or settings == dict(made.settings):
+        return made
+    _check_ready(retriever)
+    return replace(made, settings=settings)
+
+
+def _check_ready(retriever: IndexedRetriever) -> None:
+    """Lets a retriever that has a `check_ready` raise before anything is written."""
+    check = getattr(retriever, "check_ready", None)
+    if check is not None:
+        check()
 
 
 def _refuse_repeats(chosen: Sequence[RetrieverChoice]) -> None:

@@ -9,20 +9,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ...loaders.indexed_text import indexed_text
+from ...retrievers.candidates_files import CandidateUse, candidate_use
 from ...retrievers.indexed import IndexedRetriever
 from ...retrievers.store import Snapshot, Writer, hash_text
 from ...retrievers.store.lock import writer_pid
 from ...retrievers.store.verify import Problem
 from .encoding import LARGEST_BATCH, SpaceEncoder, check_spaces, encode_missing, encoders_of
 
-__all__ = ["IndexStatus", "VectorUse", "VerifyReport", "read_status", "refresh_derived", "repair_vectors"]
+__all__ = ["DerivedUse", "IndexStatus", "VectorUse", "VerifyReport", "read_status", "refresh_derived", "repair_vectors"]
 
 CUT = "FROM nodes WHERE EXISTS (SELECT 1 FROM vectors v WHERE v.text_hash = nodes.text_hash AND v.cut)"
 VECTOR_USE = (
     "SELECT r.name, p.format, sum(s.rows), sum(s.bytes), sum(s.loss * s.rows) / max(sum(s.rows), 1) FROM retrievers r "
     "JOIN spaces p ON p.id = r.space_id JOIN segments s ON s.space_id = p.id GROUP BY r.name ORDER BY r.position"
 )
-DERIVED = "SELECT name, generation FROM derived ORDER BY name"
+DERIVED = "SELECT name, generation, folder FROM derived ORDER BY name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,29 @@ class VectorUse:
         vectors: How many there are.
         bytes: Of their files.
         loss: 1 minus the mean cosine between the vectors as they came and as they are stored, measured at storing.
+        candidates: How searches find what they score, None where they score everything or ask a derived index.
     """
 
     format: str
     vectors: int
     bytes: int
     loss: float
+    candidates: CandidateUse | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedUse:
+    """A derived index that was built.
+
+    Args:
+        generation: The generation of the index that it fits.
+        fits: Whether that is the index's own; else readers search without it.
+        bytes: Of its files.
+    """
+
+    generation: int
+    fits: bool
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +76,7 @@ class IndexStatus:
         retrievers: The retrievers, each with its settings.
         vectors: How each retriever's vectors are kept, by its name.
         derived: Names of the derived indexes that fit the documents; behind another one readers search without it.
+        derived_uses: Every derived index that was built, by its name.
         chunk_size: Tokens of a chunk at most.
         chunk_overlap: Tokens that neighbouring chunks share at most.
         writer: Process id of who is writing to it just now, None for nobody.
@@ -76,6 +95,7 @@ class IndexStatus:
     retrievers: dict[str, dict[str, str]]
     vectors: dict[str, VectorUse]
     derived: tuple[str, ...]
+    derived_uses: dict[str, DerivedUse]
     chunk_size: int
     chunk_overlap: int
     writer: int | None
@@ -122,8 +142,15 @@ def read_status(folder: Path, snapshot: Snapshot) -> IndexStatus:
         stale={document.source: document.stale for document in documents if document.stale is not None},
         warnings={document.source: document.warnings for document in documents if document.warnings},
         retrievers={it.name: dict(it.settings) for it in config.retrievers} if config else {},
-        vectors={name: VectorUse(*use) for name, *use in snapshot.rows(VECTOR_USE)},
-        derived=tuple(name for name, made in snapshot.rows(DERIVED) if made == snapshot.generation),
+        vectors={
+            name: VectorUse(form, vectors, size, loss, candidate_use(snapshot, name))
+            for name, form, vectors, size, loss in snapshot.rows(VECTOR_USE)
+        },
+        derived=tuple(name for name, made, _ in snapshot.rows(DERIVED) if made == snapshot.generation),
+        derived_uses={
+            name: DerivedUse(made, made == snapshot.generation, _size(folder / place))
+            for name, made, place in snapshot.rows(DERIVED)
+        },
         chunk_size=config.chunk_size if config else 0,
         chunk_overlap=config.chunk_overlap if config else 0,
         writer=writer_pid(folder),
@@ -173,6 +200,9 @@ def repair_vectors(
 
 def refresh_derived(writer: Writer, problems: Sequence[Problem], retrievers: Sequence[IndexedRetriever]) -> None:
     """Rebuilds what is derived from the nodes and their vectors, where a problem calls for it."""
+    for problem in problems:
+        if problem.derived is not None:
+            writer.unpublish(problem.derived)
     if any(problem.cure in ("encode", "refresh") for problem in problems):
         for retriever in retrievers:
             retriever.refresh(writer)

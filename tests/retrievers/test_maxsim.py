@@ -20,8 +20,10 @@ def segment_of(texts, form="float32", chunks=None):
     counts = np.array([len(text) for text in texts], np.int64)
     rows = np.concatenate([np.empty((0, DIM), np.float32), *texts])
     starts = np.cumsum([0, *counts])[:-1].astype(np.int64)
-    given_chunks = [np.array([place]) for place in range(len(texts))] if chunks is None else chunks
-    return TokenSegment(view_packed(pack(rows, form), len(rows), DIM, form), starts, counts, given_chunks)
+    positions = [[place] for place in range(len(texts))] if chunks is None else chunks
+    edges = np.cumsum([0, *map(len, positions)])
+    stored = view_packed(pack(rows, form), len(rows), DIM, form)
+    return TokenSegment(stored, starts, counts, edges, np.concatenate(positions).astype(np.int64))
 
 
 def some_texts(lengths, seed=0):
@@ -33,7 +35,8 @@ def brute_force(query, segment, top_k, allowed=None):
     """Every score by one product a text; best first, ties by position."""
     values = segment.vectors.decode(slice(None)).astype(np.float64)
     found = []
-    for start, count, chunks in zip(segment.starts, segment.counts, segment.chunks, strict=True):
+    chunks_of = np.split(segment.positions, segment.edges[1:-1])
+    for start, count, chunks in zip(segment.starts, segment.counts, chunks_of, strict=True):
         if count:
             score = (query.astype(np.float64) @ values[start : start + count].T).max(axis=1).sum()
             found += [(-np.float32(score), int(chunk)) for chunk in chunks if allowed is None or allowed[chunk]]
@@ -90,7 +93,7 @@ def test_any_texts_any_filter_any_top_k(lengths, top_k, seed, form, filtered):
 
 def test_chunks_with_one_text_share_its_score_and_are_ordered_by_position():
     texts = some_texts([4, 4])
-    segment = segment_of(texts, chunks=[np.array([3, 0]), np.array([1, 2])])
+    segment = segment_of(texts, chunks=[[0, 3], [1, 2]])
     positions, scores = MaxSimSearch([segment], 4).search(texts[1], 4)
     assert positions.tolist() == [1, 2, 0, 3]
     assert scores[0] == scores[1] == pytest.approx(4, abs=1e-6)
@@ -106,10 +109,7 @@ def test_a_text_scores_the_same_in_any_company():
 def test_texts_may_stand_in_several_segments():
     texts, query = some_texts([5] * 30), some_texts([5], seed=2)[0]
     whole = segment_of(texts)
-    parts = [
-        segment_of(texts[first : first + 10], chunks=[np.array([first + it]) for it in range(10)])
-        for first in (0, 10, 20)
-    ]
+    parts = [segment_of(texts[first : first + 10], chunks=[[first + it] for it in range(10)]) for first in (0, 10, 20)]
     together = MaxSimSearch(parts, 30).search(query, 12)
     assert [it.tolist() for it in together] == [it.tolist() for it in MaxSimSearch([whole], 30).search(query, 12)]
 
@@ -141,6 +141,6 @@ def test_a_value_that_is_no_number_is_an_error(where, form):
 
 def test_a_text_by_its_number_gives_its_tokens():
     texts = some_texts([2, 0, 5])
-    search = MaxSimSearch([segment_of(texts[:2]), segment_of(texts[2:], chunks=[np.array([2])])], 3)
-    assert (search.tokens(2) == texts[2]).all()
-    assert search.tokens(1).shape == (0, DIM)
+    search = MaxSimSearch([segment_of(texts[:2]), segment_of(texts[2:], chunks=[[2]])], 3)
+    assert (search.tokens(np.array([0, 2])) == np.concatenate([texts[0], texts[2]])).all()
+    assert search.tokens(np.array([1])).shape == (0, DIM)

@@ -30,7 +30,13 @@ def print_status(status: IndexStatus, *, as_json: bool) -> None:
     for name, use in status.vectors.items():
         size, loss = f"{use.bytes / 1e6:,.1f} MB", f", {use.loss:.2%} lost" if use.loss else ""
         table.add_row("vectors", f"{name}: {use.vectors:,} as {use.format}, {size}{loss}")
-    table.add_row("derived", ", ".join(status.derived) or "nothing yet")
+        if use.candidates is not None:
+            table.add_row("candidates", f"{name}: {use.candidates}")
+    built = [
+        f"{name} {use.bytes / 1e6:,.1f} MB{'' if use.fits else ' (behind, not used)'}"
+        for name, use in status.derived_uses.items()
+    ]
+    table.add_row("derived", ", ".join(built) or "nothing yet")
     stdout().print(table)
     for source in status.sources[:LISTED]:
         stdout().print(f"  {escape(show_source(source))}")
@@ -55,5 +61,7 @@ def print_verification(report: VerifyReport, *, as_json: bool) -> None:
         console.print(f"{state} {escape(problem.file)}: {escape(problem.reason)}")
     if any(problem.cure == "none" for problem in report.remaining):
         stderr().print("The catalog can't be mended: add the documents to a new index.")
-    elif report.remaining:
+    elif any(problem.cure != "start" for problem in report.remaining):
         stderr().print("Run `lateral verify --repair` to mend it.")
+    elif report.remaining:
+        stderr().print("Start the server, or name another store: `lateral add FOLDER --store auto`.")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from threading import Lock
+from threading import Condition, Lock
 from typing import TypeAlias
 
 import numpy as np
@@ -54,23 +55,33 @@ class LoadedCheckpoint:
 def in_turn(forward: Forward) -> Run:
     """Returns what runs batches one by one, one thread at a time.
 
-    Who waits for the lock holds the turnstile, so a thread with more batches can't have the lock again before: a query
-    waits for one batch of documents, not for all of them.
+    Threads queue up, and one with more batches goes to the queue's end: a query waits for one batch of documents, not
+    for all of them. A thread that is interrupted, wherever, leaves the queue.
 
     Args:
         forward: Computes the vectors of one batch.
     """
-    turnstile, lock = Lock(), Lock()
+    changed = Condition()
+    queue: deque[object] = deque()
+
+    def in_its_turn(batch: TokenBatch, side: Side) -> NDArray[np.float32]:
+        """Returns the vectors of a batch when all that came before it are done."""
+        place = object()
+        try:
+            queue.append(place)
+            with changed:
+                changed.wait_for(lambda: queue[0] is place)
+            return forward(batch, side)
+        finally:
+            with changed:
+                if place in queue:
+                    queue.remove(place)
+                changed.notify_all()
 
     def run(batches: Iterable[TokenBatch], side: Side) -> Iterator[NDArray[np.float32]]:
+        """Yields the vectors of each batch, in order; waits for its turn anew at each."""
         for batch in batches:
-            with turnstile:
-                lock.acquire()
-            try:
-                vectors = forward(batch, side)
-            finally:
-                lock.release()
-            yield vectors
+            yield in_its_turn(batch, side)
 
     return run
 
@@ -137,6 +148,15 @@ class ColbertEncoder:
         """
         check_texts([text])
         return self._tokenizer.tokens(text, side)
+
+    def spans(self, text: str, side: Side) -> list[tuple[tuple[int, int], ...]]:
+        """Returns where in the text each row of its matrix stands, none for a marker and the like; see `TokenPlacing`.
+
+        Raises:
+            InvalidArgumentError: The text is no string.
+        """
+        check_texts([text])
+        return self._tokenizer.spans(text, side)
 
     def encode_documents(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
         """Returns documents' matrices.

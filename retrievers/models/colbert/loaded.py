@@ -63,6 +63,7 @@ class _Report(logging.Filter):
         self.bad: list[str] = []
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Returns whether a record is shown: all are but the reports, whose missing weights are noted here."""
         text = record.getMessage()
         if "LOAD REPORT" not in text:
             return True
