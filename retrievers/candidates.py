@@ -17,7 +17,7 @@ from .maxsim import MaxSimSearch
 from .retriever import VectorSpace
 from .store import Snapshot
 from .store.derived import open_derived
-from .token_blocks import in_threads
+from .threads import in_threads
 from .top import check_scores
 
 __all__ = ["CANDIDATES", "EXACT_TOKENS_UP_TO", "CandidateSearch", "Candidates", "check_candidates"]

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from .store import SegmentRows
 from .store.formats import StoredVectors
-from .token_blocks import BLOCK_TOKENS, QUERY_RUN, Block, CodedQuery, cut_blocks, in_threads, make_block, spans
+from .threads import in_threads
+from .token_blocks import BLOCK_TOKENS, QUERY_RUN, Block, CodedQuery, cut_blocks, make_block, spans
 from .top import check_scores
 
 __all__ = ["DEFAULT_CACHE_BYTES", "MaxSimSearch", "TokenSegment", "maxsim", "token_segment"]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +13,13 @@ from .products import quantized
 from .store.formats import StoredVectors
 from .top import check_scores
 
-__all__ = ["BLOCK_TOKENS", "QUERY_RUN", "Block", "CodedQuery", "cut_blocks", "in_threads", "make_block", "spans"]
+__all__ = ["BLOCK_TOKENS", "QUERY_RUN", "Block", "CodedQuery", "cut_blocks", "make_block", "spans"]
 
 BLOCK_TOKENS = 8_192  # the products of a block with 32 query tokens take 1 MB: they stay in a core's cache
 QUERY_RUN = 128  # query tokens at a time: memory does not grow with the query's length
 FILLED = 2  # a block's shortest text has at least 1 in so many of its longest one's tokens
 FLOAT_SLACK = 1e-4  # what rounding adds to sums of products of unit vectors in float32, for a thousand query tokens
 NORM_SLACK = 1e-5  # of a norm computed in float32
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class CodedQuery:
@@ -167,11 +162,3 @@ def spans(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.in
     ends = np.cumsum(counts)
     rows: NDArray[np.int64] = np.repeat(starts - (ends - counts), counts) + np.arange(ends[-1] if len(ends) else 0)
     return rows
-
-
-def in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """Returns the function's results in order, computed on all cores: its products leave Python's lock."""
-    if len(items) < 2:
-        return [function(item) for item in items]
-    with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="lateral-maxsim") as threads:
-        return list(threads.map(function, items))
