@@ -6,10 +6,11 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+from ...retrievers.hybrid import DEFAULT_FUSION
 from ..indexing.setup import indexed
 from ..pipeline import RAG, OnProgress
 from .beir import is_beir, read_beir
-from .configuration import DEFAULT_FUSION, Configuration
+from .configuration import Configuration
 from .corpus import JudgedCorpus
 from .measures import require_measures, score_queries
 from .memory import PeakMemory

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 import sys
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import click
 import typer
 
-from ...errors import ChatModelError, InvalidArgumentError, LateralError, StoreError
+from ...errors import ChatModelError, DocumentError, LateralError, StoreError
+from .comparing import compare
+from .estimating import estimate
+from .evaluating import evaluate
+from .explaining import explain
 from .flags import (
     BaseUrlFlag,
+    ColBERTBitsFlag,
     ColBERTFlag,
+    ColBERTIndexFlag,
     ColBERTVectorsFlag,
+    FusionFlag,
     GeneratorFlag,
     IndexFlag,
     JsonFlag,
@@ -33,6 +39,10 @@ from .flags import (
     VectorsFlag,
     WhereFlag,
 )
+from .importing import import_index
+from .questioning import questions
+from .showing import show
+from .where import parse_where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,14 +58,15 @@ EXIT_FAILED = 1  # some documents failed
 EXIT_USAGE = 2
 EXIT_INDEX = 3
 EXIT_MODEL = 4  # the chat model can't be had, and --strict was given
+EXITS = {StoreError: EXIT_INDEX, ChatModelError: EXIT_MODEL, DocumentError: EXIT_FAILED}  # others are EXIT_USAGE
 LOADING = "Loading the model and searching ..."
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 EPILOG = (
     "Exit codes: 0 all well, 1 some documents failed, 2 usage, 3 the index, 4 the chat model. Settings (index, "
-    "retrievers, model, store, vectors, colbert, colbert_vectors, language, chunk_size, chunk_overlap, top_k, "
-    "generator, base_url, api_key_env, strict) can stand in lateral.toml, or in the environment as LATERAL_INDEX and "
-    "so on."
+    "retrievers, model, store, vectors, colbert, colbert_vectors, colbert_index, colbert_bits, language, chunk_size, "
+    "chunk_overlap, fusion, top_k, generator, base_url, api_key_env, strict) can stand in lateral.toml, or in the "
+    "environment as LATERAL_INDEX and so on."
 )
 
 app = typer.Typer(
@@ -85,12 +96,9 @@ def main() -> None:
         _end(EXIT_USAGE, "UsageError", err.format_message(), as_json, said=not as_json)
     except click.Abort:
         code = EXIT_INTERRUPTED
-    except StoreError as err:
-        _end(EXIT_INDEX, type(err).__name__, str(err), as_json)
-    except ChatModelError as err:
-        _end(EXIT_MODEL, type(err).__name__, str(err), as_json)
     except LateralError as err:
-        _end(EXIT_USAGE, type(err).__name__, str(err), as_json)
+        codes = (code for kind, code in EXITS.items() if isinstance(err, kind))
+        _end(next(codes, EXIT_USAGE), type(err).__name__, str(err), as_json)
     if code == EXIT_INTERRUPTED:
         _end(code, "Interrupted", "interrupted: what was committed is safe, run the same command to go on", as_json)
     sys.exit(code or 0)
@@ -129,6 +137,8 @@ def add(
     vectors: VectorsFlag = None,
     colbert: ColBERTFlag = None,
     colbert_vectors: ColBERTVectorsFlag = None,
+    colbert_index: ColBERTIndexFlag = None,
+    colbert_bits: ColBERTBitsFlag = None,
     language: LanguageFlag = None,
     chunk_size: SizeFlag = None,
     chunk_overlap: OverlapFlag = None,
@@ -143,6 +153,8 @@ def add(
         "vectors": vectors,
         "colbert": colbert,
         "colbert_vectors": colbert_vectors,
+        "colbert_index": colbert_index,
+        "colbert_bits": colbert_bits,
         "language": language,
         "chunk_size": chunk_size,
         "chunk_overlap": chunk_overlap,
@@ -182,14 +194,15 @@ def search(
     index: IndexFlag = None,
     top_k: TopKFlag = None,
     where: WhereFlag = None,
+    fusion: FusionFlag = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Print the best passages for a query, with the rank and score of every stage."""
     from .output import print_hits, print_json, waiting
 
-    settings = _settings(index=index, top_k=top_k)
+    settings = _settings(index=index, top_k=top_k, fusion=fusion)
     with _rag(settings) as rag, waiting(LOADING, off=as_json):
-        hits = rag.retrieve(query, settings.top_k, _where(where))
+        hits = rag.retrieve(query, settings.top_k, parse_where(where))
     if as_json:
         from ...rag.answer import hit_as_dict
 
@@ -204,6 +217,7 @@ def ask(
     index: IndexFlag = None,
     top_k: TopKFlag = None,
     where: WhereFlag = None,
+    fusion: FusionFlag = None,
     generator: GeneratorFlag = None,
     base_url: BaseUrlFlag = None,
     api_key_env: KeyFlag = None,
@@ -211,22 +225,38 @@ def ask(
     as_json: JsonFlag = False,
 ) -> None:
     """Answer a question, citing file and page."""
+    from ...retrievers.shading import shown_text
     from .building import build_generator
     from .output import print_answer_sources, print_json, waiting
 
     settings = _settings(
-        index=index, top_k=top_k, generator=generator, base_url=base_url, api_key_env=api_key_env, strict=strict
+        index=index,
+        top_k=top_k,
+        fusion=fusion,
+        generator=generator,
+        base_url=base_url,
+        api_key_env=api_key_env,
+        strict=strict,
     )
     with _rag(settings, generator=build_generator(settings)) as rag:
         with waiting(LOADING, off=as_json):
-            stream = rag.stream(question, top_k=settings.top_k, where=_where(where))
+            stream = rag.stream(question, top_k=settings.top_k, where=parse_where(where))
             first = next(stream, "")
         if not as_json:
             for piece in chain([first], stream):
-                typer.echo(piece, nl=False)
+                typer.echo(shown_text(piece), nl=False)
             typer.echo()
         answer = rag.locate(stream.finish()) if as_json else stream.finish()
     print_json(answer.as_dict()) if as_json else print_answer_sources(answer)
+
+
+app.command()(explain)
+app.command()(show)
+app.command("import-ragatouille")(import_index)
+app.command()(evaluate)
+app.command()(compare)
+app.command()(questions)
+app.command()(estimate)
 
 
 @app.command()
@@ -286,18 +316,6 @@ def _rag(settings: Settings, flags: Mapping[str, object] | None = None, generato
 
 def _split(names: str | None) -> list[str] | None:
     return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
-
-
-def _where(text: str | None) -> dict[str, Any] | None:
-    if text is None:
-        return None
-    try:
-        where = json.loads(text)
-    except json.JSONDecodeError as err:
-        raise InvalidArgumentError(f"--where must be JSON, such as '{{\"page\": 3}}', got {text!r:.80}: {err}") from err
-    if not isinstance(where, dict):
-        raise InvalidArgumentError(f"--where must be a JSON object, such as '{{\"page\": 3}}', got {text!r:.80}")
-    return where
 
 
 def _end(code: int, error: str, message: str, as_json: bool, *, said: bool = False) -> NoReturn:

@@ -33,7 +33,15 @@ if TYPE_CHECKING:
     from ...rag.evaluation import AnswerJudge, Configuration, EvaluationResult, JudgedCorpus
     from ...rag.generators.generator import Generator
 
-__all__ = ["evaluate"]
+__all__ = [
+    "IndexFolderFlag",
+    "LimitFlag",
+    "QuestionsFlag",
+    "SplitFlag",
+    "evaluate",
+    "index_folder",
+    "read_configuration",
+]
 
 EXIT_FAILED = 1  # some documents failed, as for `lateral add`
 
@@ -133,8 +141,8 @@ def evaluate(
     outputs = {name: check_writable(path) for name, path in (("run", run_out), ("qrels", qrels_out)) if path}
     judged = read_corpus(corpus, questions=questions, split=split)
     judged = judged if limit is None else judged.sampled(limit)
-    with _index_folder(index) as folder:
-        configuration = _configuration(flags, folder, fusion=fusion, reranker=rerank, top_k=top_k)
+    with index_folder(index) as folder:
+        configuration = read_configuration(flags, folder, fusion=fusion, reranker=rerank, top_k=top_k)
         answering = _answering(judged, flags, configuration, folder, judge=judge) if answers or judge else None
         if answering is None and generator is not None:
             raise InvalidArgumentError("--generator writes answers: add --answers to score them")
@@ -145,8 +153,12 @@ def evaluate(
 
 
 @contextmanager
-def _index_folder(named: Path | None) -> Iterator[Path]:
-    """Gives the folder that was named, or one that is removed at the end."""
+def index_folder(named: Path | None) -> Iterator[Path]:
+    """Gives the folder that was named, or one that is removed at the end.
+
+    Args:
+        named: The folder of an index that is kept, None for one that is not.
+    """
     if named is not None:
         yield named
         return
@@ -156,10 +168,17 @@ def _index_folder(named: Path | None) -> Iterator[Path]:
         yield Path(folder) / "index"
 
 
-def _configuration(
+def read_configuration(
     flags: Mapping[str, Any], folder: Path, *, fusion: str | None, reranker: str, top_k: int
 ) -> Configuration:
     """Returns what is evaluated: flags over settings for a new index, flags alone for one that is there.
+
+    Args:
+        flags: What was given on the command line, by the names of the settings.
+        folder: Where the index is or will be.
+        fusion: How rankings are fused, None for the default.
+        reranker: The reranker's name.
+        top_k: How many hits a query is asked for.
 
     Raises:
         InvalidArgumentError: A flag sets a retriever that is not among those named.

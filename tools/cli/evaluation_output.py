@@ -1,11 +1,13 @@
-"""What `lateral evaluate` prints."""
+"""What `lateral evaluate` and `lateral compare` print."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -14,11 +16,16 @@ from ...rag.evaluation.result import percentile
 from .output import LISTED, show_source, stderr, stdout
 
 if TYPE_CHECKING:
-    from ...rag.evaluation import AnswerScores, EvaluationResult
+    from ...loaders.node import LoadFailure
+    from ...rag.evaluation import AnswerScores, Comparison, EvaluationResult
+    from ...rag.evaluation.comparison import Row
+    from ...rag.evaluation.remarks import Remark
 
-__all__ = ["counting_bars", "print_evaluation"]
+__all__ = ["counting_bars", "print_comparison", "print_evaluation"]
 
 Tell: TypeAlias = Callable[[int, int | None], None]
+
+WIDTH = 100  # columns of a comparison at most
 
 MEANING = {
     "ndcg@10": "order of the first 10, 1 is ideal",
@@ -63,6 +70,32 @@ def print_evaluation(result: EvaluationResult) -> None:
             table.add_row(*row)
     console.print(table, soft_wrap=True)
     _print_remarks(result)
+
+
+def print_comparison(result: Comparison, report: Path | None = None) -> None:
+    """Prints a comparison as a table and what to take, and what was odd about the corpus on stderr.
+
+    Args:
+        result: What was found.
+        report: Where it was written as HTML too.
+    """
+    console = Console(highlight=False, width=min(Console().width, WIDTH))
+    built = "the index was there" if result.index_seconds is None else f"indexed in {result.index_seconds:.1f} s"
+    console.print(
+        f"[bold]{escape(result.corpus)}[/bold]: {result.documents:,} documents in {result.chunks:,} chunks, "
+        f"{result.queries:,} queries; {built}\n"
+    )
+    console.print(_compared(result.rows, result.baseline))
+    console.print(f"gain: points of nDCG@10 against {escape(result.baseline)}; p: corrected for all rows", style="dim")
+    if result.sweep:
+        console.print()
+        console.print(_compared(result.sweep, None))
+        console.print("gain: against the first row of the same retriever", style="dim")
+    console.print()
+    console.print(escape(str(result.recommendation)))
+    if report is not None:
+        console.print(f"The picture is in {escape(str(report))}", soft_wrap=True)
+    _print_oddities(result.remarks, result.failed)
 
 
 @contextmanager
@@ -134,15 +167,38 @@ def _answer_rows(answers: AnswerScores) -> Iterator[tuple[str, str, str]]:
 
 
 def _print_remarks(result: EvaluationResult) -> None:
+    _print_oddities(result.remarks, result.failed)
     console = stderr()
-    for remark in result.remarks:
-        console.print(f"[yellow]note[/yellow] {escape(str(remark))}")
     if result.answers is not None and result.answers.degraded:
         console.print(f"[yellow]note[/yellow] {result.answers.degraded:,} answers were written without the chat model")
     if result.answers is not None and result.answers.matches.judge_unclear:
         console.print(f"[yellow]note[/yellow] {result.answers.matches.judge_unclear:,} answers have no verdict")
-    for failure in result.failed[:LISTED]:
+
+
+def _print_oddities(remarks: Sequence[Remark], failed: Sequence[LoadFailure]) -> None:
+    console = stderr()
+    for remark in remarks:
+        console.print(f"[yellow]note[/yellow] {escape(str(remark))}")
+    for failure in failed[:LISTED]:
         place = show_source(failure.source, failure.page)
         console.print(f"[red]failed[/red] {escape(place)}: {escape(failure.reason)}")
-    if len(result.failed) > LISTED:
-        console.print(f"[red]failed[/red] {len(result.failed) - LISTED} more: --json lists them")
+    if len(failed) > LISTED:
+        console.print(f"[red]failed[/red] {len(failed) - LISTED} more: --json lists them")
+
+
+def _compared(rows: Sequence[Row], baseline: str | None) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("configuration")
+    for head in ("nDCG@10", "gain", "p", "R@100", "p50 ms", "kB/doc"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            escape(row.name),
+            f"{row.quality:.4f}",
+            "base" if row.name == baseline else "" if row.gain is None else f"{100 * row.gain:+.1f}",
+            "" if row.p is None else f"{row.p:.4f}",
+            f"{row.means['recall@100']:.4f}",
+            f"{row.p50_ms:.1f}",
+            f"{row.bytes_per_document / 1e3:,.1f}",
+        )
+    return table

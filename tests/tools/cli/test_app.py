@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from command_line import LATERAL, as_json, run
+from lateral import RAG
 
 HIT_KEYS = {"id", "document_id", "source", "page", "score", "text", "trail"}
 CITATION_KEYS = {"n", "document_id", "source", "page", "quote", "boxes", "supported"}
@@ -42,13 +43,13 @@ def test_json_shapes_are_those_promised(home):
 def test_failures_give_exit_1_and_are_named_and_the_rest_is_added(home):
     (home / "docs" / "broken.pdf").write_bytes(b"%PDF-1.7 and then nothing")
     (home / "docs" / ".hidden").write_text("x")
-    (home / "docs" / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (home / "docs" / "drawing.svg").write_bytes(b"<svg></svg>")
     added = as_json(home, "add", "docs", code=1)
     assert added["added"] == 2
     assert [(Path(it["source"]).name, it["error"]) for it in added["failed"]] == [
         ("broken.pdf", "CorruptDocumentError")
     ]
-    assert [Path(it["source"]).name for it in added["skipped"]] == [".hidden", "photo.png"]
+    assert [Path(it["source"]).name for it in added["skipped"]] == [".hidden", "drawing.svg"]
     shown = run(home, "add", "docs")
     assert shown.returncode == 1
     assert "failed docs/broken.pdf" in shown.stderr
@@ -242,3 +243,13 @@ def test_json_has_the_boxes_of_a_quote_on_its_page(home):
     ((left, bottom, right, top),) = citation["boxes"]
     assert 0 < left < right < 612
     assert 0 < bottom < top < 792
+
+
+def test_a_document_can_not_steer_the_terminal(home):
+    # Read from memory: a loader says of a file with such bytes that it is none of text.
+    with RAG(home / ".lateral") as rag:
+        rag.add({"id": "evil", "text": "The lamp is \x1b[31mred\x1b]0;owned\x07 when the oven is hot."})
+    for shown in (run(home, "search", "lamp oven"), run(home, "ask", "Which colour is the lamp when the oven is hot?")):
+        assert "lamp is" in shown.stdout
+        assert "\x1b" not in shown.stdout
+        assert "\x07" not in shown.stdout

@@ -1,0 +1,92 @@
+"""A comparison as a page of HTML that loads nothing: what to take, the picture, the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...retrievers.shading import DIM, html_box, html_page, html_table, html_text
+from .comparison import Comparison, Row
+from .result import percentile
+from .scatter import Point, scatter
+from .significance import ALPHA
+
+__all__ = ["report_html"]
+
+HEADS = ("configuration", "nDCG@10", "gain", "p", "recall@100", "p50 ms", "p95 ms", "kB a document")
+HEADING = "font-size:17px;font-weight:600;margin:24px 0 6px"
+TESTED = (
+    f"p is of a paired randomization test over the queries, corrected for the number of rows by Holm's method; below "
+    f"{ALPHA} it is bold. Times are of one query after another on this machine, models loaded."
+)
+LEAST_MS = 1e-3  # the clock's grain: the logarithm needs more than 0
+
+
+def report_html(comparison: Comparison) -> str:
+    """Returns the page, light or dark as its reader's browser is; no script, nothing fetched.
+
+    Args:
+        comparison: From `compare`.
+    """
+    choice = comparison.recommendation.choice
+    points = [
+        Point(row.name, max(row.p50_ms, LEAST_MS), row.quality, row.bytes_per_document, row.name == choice)
+        for row in comparison.rows
+    ]
+    parts = [
+        f'<h1 style="font-size:22px;margin:0 0 4px">{html_text(comparison.corpus)}</h1>',
+        f'<div style="{DIM}">{html_text(_facts(comparison))}</div>',
+        _heading("What to take"),
+        f"<p>{html_text(str(comparison.recommendation))}</p>",
+        _heading("Quality against latency"),
+        scatter(points),
+        f'<div style="{DIM}">Up and to the left is better. The area of a point is its bytes a document; blue is '
+        "what is recommended.</div>",
+        _heading("Figures"),
+        _table(comparison.rows, comparison.baseline),
+        _note(f"Gain is the difference in nDCG@10 to {comparison.baseline}, in points of 100. {TESTED}"),
+    ]
+    if comparison.sweep:
+        parts += [_heading("What storing vectors otherwise costs"), _table(comparison.sweep, None)]
+        parts.append(_note("Gain is the difference to the first row of the same retriever. Searched alone."))
+    if comparison.remarks:
+        parts.append(_heading("What was odd about the corpus"))
+        parts += [f"<div>{html_text(str(remark))}</div>" for remark in comparison.remarks]
+    return html_page(f"Comparison: {comparison.corpus}", html_box("".join(parts)))
+
+
+def _facts(comparison: Comparison) -> str:
+    built = "" if comparison.index_seconds is None else f", indexed in {comparison.index_seconds:.1f} s"
+    return (
+        f"{comparison.documents:,} documents in {comparison.chunks:,} chunks{built}; {comparison.queries:,} queries, "
+        f"{comparison.top_k} hits each"
+    )
+
+
+def _heading(words: str) -> str:
+    return f'<h2 style="{HEADING}">{html_text(words)}</h2>'
+
+
+def _note(words: str) -> str:
+    return f'<div style="{DIM}">{html_text(words)}</div>'
+
+
+def _table(rows: Sequence[Row], baseline: str | None) -> str:
+    cells = [_cells(row, baseline) for row in rows]
+    return f'<div style="overflow-x:auto">{html_table(HEADS, cells, numbers=range(1, len(HEADS)))}</div>'
+
+
+def _cells(row: Row, baseline: str | None) -> list[str]:
+    means = row.means
+    name = f"{row.name} (baseline)" if row.name == baseline else row.name
+    gain = "" if row.gain is None else f"{100 * row.gain:+.1f}"
+    p = "" if row.p is None else f"<b>{row.p:.4f}</b>" if row.p < ALPHA else f"{row.p:.4f}"
+    return [
+        html_text(name),
+        f"{row.quality:.4f}",
+        gain,
+        p,
+        f"{means['recall@100']:.4f}",
+        f"{row.p50_ms:.1f}",
+        f"{percentile(row.milliseconds.values(), 95):.1f}",
+        f"{row.bytes_per_document / 1e3:,.1f}",
+    ]

@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+from colbert_checkpoints import tiny_checkpoint
+from lateral.rag.evaluation.once import EncodedOnce, TokensEncodedOnce
+from lateral.retrievers.hash_embedder import HashEmbedder
+from lateral.retrievers.models.colbert import load_colbert
+from lateral.retrievers.retriever import Encoder, TokenEncoder
+
+TEXTS = ["green tea", "the kettle holds two litres", "green tea", "hönïg \ud83d"]
+
+
+class Counting(HashEmbedder):
+    """Counts the documents that it encodes."""
+
+    encoded = 0
+
+    def encode_documents(self, texts):
+        self.encoded += len(texts)
+        return super().encode_documents(texts)
+
+
+def test_a_document_is_encoded_once_and_its_vector_is_the_same_each_time(tmp_path):
+    plain = Counting(64)
+    once = EncodedOnce(plain, tmp_path)
+    expected = HashEmbedder(64).encode_documents(TEXTS)
+    np.testing.assert_array_equal(once.encode_documents(TEXTS), expected)
+    np.testing.assert_array_equal(once.encode_documents(TEXTS[::-1]), expected[::-1])
+    assert plain.encoded == 3  # one text stands there twice
+    assert once.encode_documents([]).shape == (0, 64)
+
+
+def test_all_else_is_the_encoders_own(tmp_path):
+    plain = HashEmbedder(64)
+    once = EncodedOnce(plain, tmp_path)
+    assert isinstance(once, Encoder)
+    assert not isinstance(once, TokenEncoder)
+    assert (once.space, once.max_tokens) == (plain.space, plain.max_tokens)
+    assert once.count_tokens(TEXTS) == plain.count_tokens(TEXTS)
+    np.testing.assert_array_equal(once.encode_queries(["tea"]), plain.encode_queries(["tea"]))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory):
+    return load_colbert(str(tiny_checkpoint(tmp_path_factory.mktemp("tiny") / "colbert")))
+
+
+def test_token_vectors_are_remembered_too(tmp_path, tokens):
+    once = TokensEncodedOnce(tokens, tmp_path)
+    assert isinstance(once, TokenEncoder)
+    first, again = once.encode_documents(TEXTS[:2]), once.encode_documents(TEXTS[:2])
+    for expected, made, remembered in zip(tokens.encode_documents(TEXTS[:2]), first, again, strict=True):
+        np.testing.assert_array_equal(made, remembered)
+        np.testing.assert_allclose(made, expected, atol=1e-5)
+    assert once.tokens("green tea", "document") == tokens.tokens("green tea", "document")
+    assert (once.space, once.special_tokens) == (tokens.space, tokens.special_tokens)

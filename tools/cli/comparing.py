@@ -1,0 +1,128 @@
+"""`lateral compare`: the retrievers and their fusions side by side on a judged corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ...errors import InvalidArgumentError
+from .evaluating import IndexFolderFlag, LimitFlag, QuestionsFlag, SplitFlag, index_folder, read_configuration
+from .flags import ColBERTFlag, JsonFlag, LanguageFlag, ModelFlag, RetrieversFlag, SizeFlag
+
+if TYPE_CHECKING:
+    from ...rag.evaluation import Comparison, Configuration, JudgedCorpus
+
+__all__ = ["compare"]
+
+EXIT_FAILED = 1  # some documents failed, as for `lateral add`
+TOP_K = 100  # recall@100 needs as many
+
+BaselineFlag = Annotated[
+    str | None,
+    typer.Option(help="What the others are tested against (default: bi-encoder).", show_default=False),
+]
+SweepFlag = Annotated[bool, typer.Option("--sweep", help="Store the vectors in every format too, and compare.")]
+HtmlFlag = Annotated[
+    Path | None, typer.Option("--html", help="Write table and picture to this HTML file.", show_default=False)
+]
+
+
+def compare(
+    corpus: Annotated[
+        Path,
+        typer.Argument(help="A folder in BEIR form, or of documents with a questions file.", show_default=False),
+    ],
+    questions: QuestionsFlag = None,
+    split: SplitFlag = None,
+    retrievers: RetrieversFlag = None,
+    model: ModelFlag = None,
+    colbert: ColBERTFlag = None,
+    language: LanguageFlag = None,
+    chunk_size: SizeFlag = None,
+    baseline: BaselineFlag = None,
+    sweep: SweepFlag = False,
+    index: IndexFolderFlag = None,
+    limit: LimitFlag = None,
+    html: HtmlFlag = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Compare the retrievers and their fusions on a judged corpus: quality, latency, size, and which to take.
+
+    CORPUS is as for `lateral evaluate`. Each retriever is measured alone, and each two or more of them under every
+    fusion; each is tested against the baseline, and p is corrected for the number of tests.
+    """
+    flags = {
+        "retrievers": retrievers,
+        "model": model,
+        "colbert": colbert,
+        "language": language,
+        "chunk_size": chunk_size,
+    }
+    from ...rag.evaluation import read_corpus, report_html
+    from .evaluation_output import print_comparison
+    from .output import print_json
+
+    if html is not None:
+        _check_target(html, force=force)
+    judged = read_corpus(corpus, questions=questions, split=split)
+    judged = judged if limit is None else judged.sampled(limit)
+    with index_folder(index) as folder:
+        configuration = read_configuration(_all(flags), folder, fusion=None, reranker="none", top_k=TOP_K)
+        result = _compared(judged, configuration, folder, baseline=baseline, sweeping=sweep, quiet=as_json)
+    if html is not None:
+        _write(html, report_html(result))
+    shown = {} if html is None else {"html": str(html.absolute())}
+    print_json({**result.as_dict(), **shown}) if as_json else print_comparison(result, html)
+    if result.failed:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _compared(
+    corpus: JudgedCorpus,
+    configuration: Configuration,
+    folder: Path,
+    *,
+    baseline: str | None,
+    sweeping: bool,
+    quiet: bool,
+) -> Comparison:
+    from ...rag.evaluation import compare as run_comparison
+    from ...rag.evaluation import sweep as run_sweep
+    from .evaluation_output import counting_bars
+
+    with counting_bars(off=quiet) as bar:
+        documents, queries = (None, None) if bar is None else (bar("documents"), bar("queries"))
+        on_index = None if documents is None else lambda progress: documents(progress.done, progress.total)
+        result = run_comparison(corpus, configuration, folder, baseline=baseline, on_index=on_index, on_query=queries)
+        if not sweeping:
+            return result
+        rows = run_sweep(corpus, configuration, folder, on_query=None if bar is None else bar("sweep"))
+    return replace(result, sweep=tuple(rows))
+
+
+def _all(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the flags with those that this command leaves to the settings."""
+    from .building import MAKING
+
+    return {**dict.fromkeys(MAKING), **flags}
+
+
+def _check_target(target: Path, *, force: bool) -> None:
+    """Raises before a long run where its report could not be written after it."""
+    from ...rag.evaluation.trec import check_writable
+
+    check_writable(target)
+    if target.exists() and not force:
+        raise InvalidArgumentError(f"{str(target)!r} is there already: name another file with --html, or add --force")
+
+
+def _write(target: Path, page: str) -> None:
+    try:
+        target.write_text(page, encoding="utf-8")
+    except OSError as err:
+        raise InvalidArgumentError(f"{target} can't be written ({err.strerror or err}): name another file") from err
