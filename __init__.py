@@ -11,15 +11,18 @@ if TYPE_CHECKING:
     from .loaders.document import Document, Section
     from .loaders.load import load
     from .loaders.node import LoadFailure, Node
+    from .loaders.page_image import PageImage
     from .rag.answer import Answer
     from .rag.citing.citations import Citation
     from .rag.generators.extractive import ExtractiveGenerator
     from .rag.generators.openai_chat import OpenAIGenerator
+    from .rag.hit_explanation import HitExplanation
     from .rag.indexing.report import AddReport
     from .rag.pipeline import RAG
     from .retrievers.bi_encoder import BiEncoderRetriever
     from .retrievers.bm25 import BM25Retriever
     from .retrievers.colbert import ColBERTRetriever
+    from .retrievers.explanation import Explanation
     from .retrievers.hit import Hit, TrailStep
     from .retrievers.hybrid import HybridRetriever
     from .retrievers.store import Index
@@ -35,14 +38,17 @@ __all__ = [
     "ColBERTRetriever",
     "Deadlines",
     "Document",
+    "Explanation",
     "ExtractiveGenerator",
     "Hit",
+    "HitExplanation",
     "HybridRetriever",
     "Index",
     "LateralError",
     "LoadFailure",
     "Node",
     "OpenAIGenerator",
+    "PageImage",
     "Retries",
     "Section",
     "TrailStep",
@@ -61,14 +67,17 @@ _PLACES = {
     "ColBERTRetriever": "retrievers.colbert",
     "Deadlines": "llm",
     "Document": "loaders.document",
+    "Explanation": "retrievers.explanation",
     "ExtractiveGenerator": "rag.generators.extractive",
     "Hit": "retrievers.hit",
+    "HitExplanation": "rag.hit_explanation",
     "HybridRetriever": "retrievers.hybrid",
     "Index": "retrievers.store",
     "LateralError": "errors",
     "LoadFailure": "loaders.node",
     "Node": "loaders.node",
     "OpenAIGenerator": "rag.generators.openai_chat",
+    "PageImage": "loaders.page_image",
     "Retries": "llm",
     "Section": "loaders.document",
     "TrailStep": "retrievers.hit",

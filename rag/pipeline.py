@@ -16,19 +16,24 @@ from ..errors import IndexCorruptError, InvalidArgumentError
 from ..loaders.boxes import Box
 from ..loaders.chunking import CountTokens, default_count_tokens
 from ..loaders.files import walk
+from ..loaders.limits import RENDER_DPI
+from ..loaders.page_image import PageImage
 from ..rerankers import Reranker
 from ..retrievers.hit import Hit, check_top_k
-from ..retrievers.hybrid import HybridRetriever
+from ..retrievers.hybrid import DEFAULT_FUSION, Fusion, HybridRetriever, check_fusion
 from ..retrievers.retriever import Encoder, Retriever, TokenEncoder, Where
 from ..retrievers.store import Index, IndexConfig, StoredDocument, Writer
 from ..retrievers.store.lock import writer_pid
 from ..retrievers.store.verify import Problem, find_problems
 from .answer import Answer
 from .citing.boxes import BoxFinder, Located
+from .citing.pictures import show_page
 from .context import build_context
+from .explaining import ExplainedHit, Stages, explain_hit
 from .generators.degrading import PassageGenerator
 from .generators.extractive import ExtractiveGenerator
 from .generators.generator import Generator
+from .hit_explanation import HitExplanation
 from .indexing.ingest import Ingest, Progress
 from .indexing.removal import find_documents
 from .indexing.report import AddReport
@@ -65,7 +70,9 @@ class RAG:
     Args:
         path: The index directory.
         retrievers: Names ("bm25", "bi-encoder") or objects of your own. None: those that the index was made with, or
-            BM25 and the bi-encoder for a new one. Several are fused by reciprocal rank fusion.
+            BM25 and the bi-encoder for a new one.
+        fusion: How several retrievers are fused: "convex" by their scores, "rrf" by their ranks, or a function of your
+            own; see `lateral.retrievers.hybrid.HybridRetriever`. No index depends on it.
         reranker: Reorders the fused hits; None for none.
         generator: Writes the answer from the passages; None for `ExtractiveGenerator`, which quotes and works offline.
         strict: Raise `ChatModelError` when the generator's model can't be had. Otherwise the answer is the passages
@@ -74,7 +81,8 @@ class RAG:
         chunk_overlap: Tokens that neighbouring chunks share at most; None: 32.
 
     Raises:
-        InvalidArgumentError: The reranker or the generator has not the method of its contract.
+        InvalidArgumentError: The reranker or the generator has not the method of its contract, or there is no such
+            fusion.
     """
 
     def __init__(
@@ -82,6 +90,7 @@ class RAG:
         path: str | Path = DEFAULT_INDEX,
         *,
         retrievers: str | Sequence[RetrieverChoice] | None = None,
+        fusion: str | Fusion = DEFAULT_FUSION,
         reranker: Reranker | None = None,
         generator: Generator | None = None,
         strict: bool = False,
@@ -92,6 +101,7 @@ class RAG:
         _check_method("generator", generator, "generate")
         self.index = Index(path)
         self._chosen = [retrievers] if isinstance(retrievers, str) else retrievers
+        self._fusion = check_fusion(fusion)
         self._reranker = reranker
         self._generator = generator
         self._strict = strict
@@ -162,17 +172,18 @@ class RAG:
         with self.index.write() as writer:
             retrievers = indexed(self._retrievers(writer.config()))
             with self.index.read() as snapshot:
-                found = tuple(find_problems(snapshot))  # again, now that nobody else can change anything
+                # Again, now that nobody else can change anything.
+                found = tuple(find_problems(snapshot, self._retrievers))
                 repair_vectors(writer, snapshot, found, retrievers)
             refresh_derived(writer, found, retrievers)  # outside: it reads the vectors as they are now
         with self.index.read() as snapshot:
-            return VerifyReport(found, tuple(find_problems(snapshot)))
+            return VerifyReport(found, tuple(find_problems(snapshot, self._retrievers)))
 
     def retrieve(self, query: str, top_k: int = 10, where: Where | None = None) -> list[Hit]:
         """Returns the best hits for a query, best first, ties by node id.
 
         Each hit's trail tells its rank and score at every stage. The score is that of the last stage: the reranker's,
-        the fusion's (in (0, sum of weights / 61]), or the only retriever's.
+        the fusion's ("convex": in [0, 1], "rrf": in (0, number of retrievers / 61]), or the only retriever's.
 
         Args:
             query: The question or keywords. An empty one has no hits.
@@ -237,6 +248,15 @@ class RAG:
         In PDF points, as annotations have them; see `locate`.
         """
         return list(self._boxes.find([text])[0])
+
+    def picture(self, text: Located, *, dpi: float = RENDER_DPI, highlight: bool = True) -> PageImage:
+        """Returns the page that a citation, hit, node or passage stands on, its lines in yellow; see `show_page`."""
+        return show_page(text, self._boxes, index=self.index, dpi=dpi, highlight=highlight)
+
+    def explain(self, query: str, hit: ExplainedHit = 1, *, where: Where | None = None) -> HitExplanation:
+        """Returns where a hit, its node or id, or the hit of a rank stands at each stage and why; see `explain_hit`."""
+        stages = Stages(self.index, self.retrievers, self._reranker, RERANK_DEPTH, self._fusion)
+        return explain_hit(stages, _readable(query), hit, where=where)
 
     async def aadd(self, sources: Source | Iterable[Source]) -> AddReport:
         """Adds in a thread; see `add`."""
@@ -319,18 +339,18 @@ class RAG:
     def _problems(self) -> tuple[Problem, ...]:
         """Returns what is wrong at a second look too: a writer may replace a file while it is read."""
         with self.index.read() as snapshot:
-            problems = find_problems(snapshot)
+            problems = find_problems(snapshot, self._retrievers)
         if not problems:
             return ()
         with self.index.read() as snapshot:
-            again = {(it.file, it.reason) for it in find_problems(snapshot)}
+            again = {(it.file, it.cure) for it in find_problems(snapshot, self._retrievers)}
         behind = writer_pid(self.index.folder) is not None  # a writer refreshes at its end
-        return tuple(it for it in problems if (it.file, it.reason) in again and not (behind and it.cure == "refresh"))
+        return tuple(it for it in problems if (it.file, it.cure) in again and not (behind and it.cure == "refresh"))
 
     def _candidates(self, query: str, depth: int, where: Where | None) -> list[Hit]:
         with self.index.read() as snapshot:
             retrievers = self._retrievers(snapshot.config())
-            retriever = retrievers[0] if len(retrievers) == 1 else HybridRetriever(retrievers)
+            retriever = retrievers[0] if len(retrievers) == 1 else HybridRetriever(retrievers, fusion=self._fusion)
             return retriever.retrieve(query, depth, where)
 
     def _retrievers(self, config: IndexConfig | None) -> list[Retriever]:

@@ -4,14 +4,15 @@ from .bi_encoder import BiEncoderRetriever
 from .bm25 import BM25Retriever
 from .canned import CannedRetriever
 from .colbert import ColBERTRetriever
-from .explanation import Explanation, Part
-from .fusion import reciprocal_rank_fusion
+from .explanation import Explaining, Explanation, Part
+from .fusion import convex_combination, reciprocal_rank_fusion
 from .hash_embedder import HashEmbedder
 from .hit import Hit, TrailStep, ranked
 from .hybrid import HybridRetriever
 from .indexed import IndexedRetriever
 from .registry import open_retriever
 from .retriever import Encoder, Retriever, TokenEncoder, VectorSpace, Where
+from .score_scale import ScoreScale
 
 __all__ = [
     "BM25Retriever",
@@ -19,6 +20,7 @@ __all__ = [
     "CannedRetriever",
     "ColBERTRetriever",
     "Encoder",
+    "Explaining",
     "Explanation",
     "HashEmbedder",
     "Hit",
@@ -26,10 +28,12 @@ __all__ = [
     "IndexedRetriever",
     "Part",
     "Retriever",
+    "ScoreScale",
     "TokenEncoder",
     "TrailStep",
     "VectorSpace",
     "Where",
+    "convex_combination",
     "open_retriever",
     "ranked",
     "reciprocal_rank_fusion",

@@ -6,18 +6,20 @@ Each states the symptom, the cause and the versions; a test for each fails once 
 from __future__ import annotations
 
 import functools
+import logging
 import multiprocessing
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from types import ModuleType
+from contextlib import ExitStack, contextmanager
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from ....extras import require
 from ..cures import cure_langchain, cure_torchvision
+from ..sentence_transformer import one_at_a_time
 
-__all__ = ["cure_class_factory", "cure_encoding", "import_ragatouille", "nothing_compiled"]
+__all__ = ["cure_class_factory", "cure_encoding", "import_ragatouille", "nothing_compiled", "opening_indexes"]
 
 EXTRA = "colbert"
 FACTORY_USERS = (  # modules that took the function by name
@@ -29,6 +31,9 @@ FACTORY_USERS = (  # modules that took the function by name
 FACTORY = "class_factory"
 GIT = "GIT_PYTHON_REFRESH"
 PARALLELISM = "TOKENIZERS_PARALLELISM"
+BARRED = ("colbert.search.index_loader", "colbert.indexing.codecs.residual_embeddings")  # that draw progress bars
+
+logger = logging.getLogger(__name__)
 
 
 def import_ragatouille() -> ModuleType:
@@ -118,3 +123,36 @@ def cure_encoding(checkpoint: Any) -> None:  # noqa: ANN401 (colbert-ai's Checkp
     checkpoint.skiplist = getattr(checkpoint, "skiplist", {})
     checkpoint.amp_manager.activated = False
     checkpoint.use_gpu = False  # asked only for whether to round, once the checkpoint is built
+
+
+@contextmanager
+def opening_indexes() -> Iterator[None]:
+    """Lets a PLAID index be opened inside without a word, and for the CPU; one thread at a time.
+
+    Symptoms: opening one prints a dozen lines to stdout, where they break whatever is read from there, and draws
+    progress bars; on a machine with a GPU it compiles with nvcc and keeps everything there. Causes: `print_message`
+    and tqdm, neither with a switch, and a class attribute that is read wherever a GPU may be used. Cure: in the modules
+    that do it printing is logging, a bar is nothing, and no GPU is counted; all is put back.
+    """
+    with one_at_a_time, ExitStack() as stack:
+        printing = require("colbert.utils.utils", extra=EXTRA)
+        stack.enter_context(_set(printing, "print", _log))
+        for name in BARRED:
+            stack.enter_context(_set(require(name, extra=EXTRA), "tqdm", SimpleNamespace(tqdm=iter)))
+        settings = require("colbert.infra.config.settings", extra=EXTRA).RunSettings
+        stack.enter_context(_set(settings, "total_visible_gpus", 0))
+        yield
+
+
+@contextmanager
+def _set(place: object, name: str, value: object) -> Iterator[None]:
+    had, before = name in vars(place), vars(place).get(name)
+    setattr(place, name, value)
+    try:
+        yield
+    finally:
+        setattr(place, name, before) if had else delattr(place, name)
+
+
+def _log(*words: object, **_: object) -> None:
+    logger.debug("colbert-ai: %s", " ".join(map(str, words)))

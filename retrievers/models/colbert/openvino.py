@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from functools import cache
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +14,10 @@ from numpy.typing import NDArray
 from ....errors import InvalidArgumentError, ModelNotFoundError
 from ...retriever import Side
 from ..compute import DType, choose_dtype
-from ..folder import REASON_CHARS
+from ..folder import REASON_CHARS, transformer_config
 from ..openvino.export import MODEL, export_transformer
-from ..openvino.runtime import OpenVINORuntime
-from ..openvino.token_batches import TokenBatch
+from ..openvino.runtime import OpenVINORuntime, lone_streams, stream_count
+from ..openvino.token_batches import LENGTH_STEP, TokenBatch
 from .checkpoint import PROJECTION, ColbertCheckpoint
 from .encoder import LoadedCheckpoint, Run
 
@@ -35,7 +39,7 @@ def openvino_refusal(checkpoint: ColbertCheckpoint, device: str | None, dtype: D
 
 
 def load_with_openvino(checkpoint: ColbertCheckpoint, *, device: str | None, dtype: DType) -> LoadedCheckpoint:
-    """Returns a checkpoint whose transformer runs in OpenVINO and whose projection is a product of matrices here.
+    """Returns a checkpoint whose transformer and projection run in OpenVINO.
 
     The export takes some seconds once and is kept; see `lateral.retrievers.models.openvino.export.export_transformer`.
 
@@ -54,18 +58,38 @@ def load_with_openvino(checkpoint: ColbertCheckpoint, *, device: str | None, dty
     precision = choose_dtype(dtype, "cpu")
     assert precision != "float16"
     projection = _projection(checkpoint)
-    folder = export_transformer(checkpoint.modules[0])
-    runtime = OpenVINORuntime(folder / MODEL, precision=precision)
-    return LoadedCheckpoint(_run(runtime, projection), "cpu", precision)
+    file = export_transformer(checkpoint.modules[0]) / MODEL
+    limit = transformer_config(checkpoint.modules[0].path)["max_length"] or 0
+
+    @cache
+    def runtime(side: Side) -> OpenVINORuntime:
+        """Compiles what a side asks for first: documents come many at a time, queries mostly one by one."""
+        streams = lone_streams() if side == "query" else stream_count()
+        return OpenVINORuntime(file, precision=precision, streams=streams, projection=projection)
+
+    return LoadedCheckpoint(_run(runtime, limit), "cpu", precision)
 
 
-def _run(runtime: OpenVINORuntime, projection: NDArray[np.float32] | None) -> Run:
-    def run(batches: Iterable[TokenBatch], _side: Side) -> Iterator[NDArray[np.float32]]:
-        for _, outputs in runtime.run(batches):
-            hidden = next(iter(outputs.values()))
-            yield hidden.copy() if projection is None else hidden @ projection
+def _run(runtime: Callable[[Side], OpenVINORuntime], limit: int) -> Run:
+    compiling = Lock()
+
+    def run(batches: Iterable[TokenBatch], side: Side) -> Iterator[NDArray[np.float32]]:
+        with compiling:
+            compiled = runtime(side)
+        with closing(compiled.run(_filled(batch, limit) for batch in batches)) as results:
+            for _, outputs in results:
+                yield next(iter(outputs.values())).copy()  # the next batch overwrites it
 
     return run
+
+
+def _filled(batch: TokenBatch, limit: int) -> TokenBatch:
+    """Returns a batch padded to a multiple of LENGTH_STEP, as far as the transformer has positions."""
+    length = batch.inputs["input_ids"].shape[1]
+    missing = min(-(-length // LENGTH_STEP) * LENGTH_STEP, limit) - length
+    if missing <= 0:
+        return batch
+    return replace(batch, inputs={name: np.pad(ids, ((0, 0), (0, missing))) for name, ids in batch.inputs.items()})
 
 
 def _projection(checkpoint: ColbertCheckpoint) -> NDArray[np.float32] | None:

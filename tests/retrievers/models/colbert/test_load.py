@@ -208,6 +208,14 @@ def test_openvino_gives_the_same_vectors(root, tiny, kind):
         assert_same(encode(encoder, side, TEXTS), encode(reference, side, TEXTS), atol=1e-4)
 
 
+@pytest.mark.parametrize("words", [1, 12, 13, 14, 29, 61, 200])
+def test_openvino_gives_the_same_vectors_at_lengths_around_a_step(tiny, words):
+    texts = [" ".join(["a", "snake"][at % 2] for at in range(words)), "a"]
+    ours, theirs = (load(tiny, backend).encode_documents(texts) for backend in ("openvino", "sentence-transformers"))
+    assert_same(ours, theirs, atol=1e-4)
+    assert len(ours[0]) == min(words + 3, 64)
+
+
 def test_openvino_needs_no_torch_once_it_has_exported(tiny):
     load(tiny, "openvino").encode_queries(["exports"])
     code = f"""

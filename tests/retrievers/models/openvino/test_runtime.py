@@ -54,6 +54,21 @@ def test_batches_are_asked_for_while_others_are_computed(doubling):
     assert len(asked) == stream_count() + 2
 
 
+def test_a_projection_multiplies_what_comes_out(tmp_path):
+    from openvino import opset13 as ops
+
+    ids = ops.parameter([-1, -1], np.int64, name="input_ids")
+    value = ops.unsqueeze(ops.convert(ids, "f32"), ops.constant(2))
+    pairs = ops.concat([value, ops.multiply(value, ops.constant(10.0, dtype=np.float32))], axis=-1)  # (x, 10 x)
+    file = save(tmp_path, ids, pairs, "input_ids")
+    matrix = np.array([[1, 0, -1], [0, 1, 2]], np.float32)
+    runtime = OpenVINORuntime(file, precision="float32", projection=matrix)
+    for number in (3, 4):
+        ((_, outputs),) = runtime.run([batch(number, width=2)])
+        (projected,) = outputs.values()  # (x, 10 x, 19 x)
+        np.testing.assert_array_equal(projected, np.broadcast_to(number * np.array([1, 10, 19]), (2, 2, 3)))
+
+
 def test_no_batch_gives_nothing(doubling):
     assert list(OpenVINORuntime(doubling, precision="float32").run([])) == []
 
