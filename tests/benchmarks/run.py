@@ -12,10 +12,11 @@ from pathlib import Path
 
 import core
 import files
+import late
 import speed
 from report import write
 
-GROUPS = {"core": core.rows, "files": files.rows, "speed": speed.rows}
+GROUPS = {"core": core.rows, "files": files.rows, "speed": speed.rows, "late": late.rows}
 
 
 def main():
