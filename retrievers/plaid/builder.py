@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["write_plaid"]
 
 SEED = 12345  # colbert-ai's own
-KMEANS_ROUNDS = 4  # colbert-ai's own; see the table in `write_plaid`
+KMEANS_ROUNDS = 4  # colbert-ai's own, and PLAID's
 FILE_TOKENS = 1 << 14  # vectors in one file: their products with all centroids are in memory at once, 0.5 GB at 8,192
 DECODED_TEXTS = 1_024  # at a time: 100 MB as float32
 MOST_FILES = 256  # ... but a large index has larger files, and not thousands of them

@@ -17,7 +17,7 @@ __all__ = ["PlaidView"]
 logger = logging.getLogger(__name__)
 
 LARGEST_TOP_K = 500  # hits: for more, so many texts are decompressed that exact search is as fast
-RESCORED = 64  # candidates whose exact scores are computed at least; see the table in `PlaidView`
+RESCORED = 64  # candidates whose exact scores are computed at least, in 4 ms; of 32, recall@10 is lower by 0.002
 RESCORED_PER_HIT = 2  # ... or so many for each hit that is wanted
 FEW_TEXTS = 256  # that a filter allows: scoring each of them exactly takes no longer than asking PLAID
 
@@ -27,6 +27,10 @@ class PlaidView:
 
     Scores are exact, computed from the index's own vectors; what is approximate is which texts are among the
     candidates. Texts that the generation lacks are searched exactly beside it, texts that are gone are dropped.
+
+    On Cranfield (2,054 chunks of 137 tokens, 225 queries, a checkpoint of MiniLM's size) recall@10 of exact search is
+    0.993 with 1 bit and 0.996 with 2 and with 4. What is missed is missed before vectors are decompressed, so more bits
+    add little: 256 texts are decompressed; with 128 the recall is 0.986 and with 512 0.997.
 
     Args:
         opened: The generation.

@@ -142,8 +142,7 @@ def test_a_filter_comes_before_top_k(rag, where, by_plaid):
 @pytest.mark.parametrize("top_k", [1, 10, 100, 300, 5_000])
 def test_there_are_as_many_hits_as_exact_search_has(rag, top_k):
     for query in QUERIES[:2]:
-        assert len(hits(rag, query, top_k)) == min(top_k, 300)
-        assert hits(rag, query, top_k)[0] == exact(rag, query, 1)[0]
+        assert len(hits(rag, query, top_k)) == len(exact(rag, query, top_k)) == min(top_k, 300)
 
 
 def test_equal_texts_have_a_hit_each(rag, texts):
@@ -178,29 +177,26 @@ def test_nothing_is_printed(rag, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_ragatouille_itself_opens_what_was_built_and_finds_the_same(rag, tmp_path, checkpoint, capfd):
-    """What stands in a generation's folder is a RAGatouille index: only the names of its passages are missing."""
-    mine = {query: hits(rag, query, 5) for query in QUERIES}
+def test_ragatouille_itself_opens_what_was_built_and_names_the_same(rag, tmp_path, checkpoint, capfd):
+    """What stands in a generation's folder is a RAGatouille index: only its passages and their ids are missing."""
     retriever = rag.retrievers[0]
     with rag.index.read() as snapshot:
-        view = retriever._plaid_of(retriever._made(snapshot)).view(
-            snapshot, retriever._made(snapshot).space, retriever._search(snapshot)
-        )
-        search, ids = retriever._search(snapshot), snapshot.chunk_ids()
-        first = np.concatenate([segment.positions[segment.edges[:-1]] for segment in search.segments])
-        nodes = snapshot.nodes([ids[first[text]].decode() for text in view._text_of])
+        made = retriever._made(snapshot)
+        view = retriever._plaid_of(made).view(snapshot, made.space, retriever._search(snapshot))
+    texts = len(view._text_of)
+    matrices = {query: retriever._query(query) for query in QUERIES}
+    mine = {it: view._opened.candidates(matrices[it], 10, np.ones(texts, np.bool_)).tolist() for it in QUERIES}
     theirs = tmp_path / "theirs"
     shutil.copytree(generation_folder(rag) / "store", theirs)
-    (theirs / "collection.json").write_text(json.dumps([node.text for node in nodes]))
-    (theirs / "pid_docid_map.json").write_text(json.dumps({at: node.source for at, node in enumerate(nodes)}))
-    made = json.loads((theirs / "metadata.json").read_text())
-    made["config"] |= {"checkpoint": str(checkpoint), "root": str(tmp_path), "index_name": "theirs"}
-    (theirs / "metadata.json").write_text(json.dumps(made))
+    (theirs / "collection.json").write_text(json.dumps([f"passage {at}" for at in range(texts)]))
+    (theirs / "pid_docid_map.json").write_text(json.dumps({at: f"id {at}" for at in range(texts)}))
+    metadata = json.loads((theirs / "metadata.json").read_text())
+    metadata["config"] |= {"checkpoint": str(checkpoint), "root": str(tmp_path), "index_name": "theirs"}
+    (theirs / "metadata.json").write_text(json.dumps(metadata))
     opened = import_ragatouille().RAGPretrainedModel.from_index(theirs)
     for query in QUERIES:
-        found = opened.search(query, k=5)
-        assert recall([(it["document_id"], 0) for it in found], mine[query]) >= 0.8
-        assert found[0]["score"] / 32 == pytest.approx(mine[query][0][1], abs=0.03)  # theirs is of decompressed vectors
+        found = [hit["passage_id"] for hit in opened.search(query, k=10)]
+        assert len(set(found) & set(mine[query])) >= 9  # it encodes the query itself: the last may change places
 
 
 @pytest.mark.parametrize(
