@@ -27,6 +27,11 @@ def hits(rag):
     return [(hit.node.id, hit.node.text, hit.score) for hit in rag.retrieve("word2 stands here", 3)]
 
 
+def texts(found):
+    """Returns the hits without their scores, which change with every document that was committed before the error."""
+    return [(node_id, text) for node_id, text, _ in found]
+
+
 @contextmanager
 def no_file_longer_than(limit):
     """Makes the system refuse to write behind this offset of any file, as a full disk does, until the block ends."""
@@ -89,7 +94,7 @@ def assert_whole_and_writable(index, expected, acknowledged):
         assert {problem.cure for problem in rag.verify().problems} <= {"refresh"}, (
             "an interrupted add is caught up with"
         )
-        assert hits(rag) == expected
+        assert texts(hits(rag)) == texts(expected)
         assert rag.add([*MANY, {"id": "last", "text": "space again"}]).failed == ()
         assert rag.verify().problems == ()
         assert set(rag.status().sources) == {document["id"] for document in (*FEW, *MANY)} | {"last"}
@@ -108,7 +113,7 @@ def test_a_refused_write_is_a_storage_error_and_loses_nothing(tmp_path, limit):
             open_rag(index).add(MANY)
         assert snapshot.count("FROM documents") == len(FEW)
         assert hits(reader) == expected, "a reader that was there goes on"
-        assert hits(open_rag(index)) == expected, "and a new one opens"
+        assert texts(hits(open_rag(index))) == texts(expected), "and a new one opens"
     assert_whole_and_writable(index, expected, {document["id"] for document in FEW})
 
 
