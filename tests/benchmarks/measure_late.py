@@ -111,11 +111,11 @@ def sizes(corpus, root, model, backend):
     tokens = sum(map(len, encoder.encode_documents(list(judged.texts.values()))))
     told = {}
     for name, settings in SIZES.items():
-        index = Path(root) / name.replace(" ", "-")
-        rag = opened(index, encoder, **settings)
+        folder = Path(root) / name.replace(" ", "-")
+        rag = opened(folder, encoder, **settings)
         rag.add(documents_of(judged))
         found, _ = asked(rag, judged.queries)
-        files = (index / settings.get("index", "vectors")).rglob("*")  # PLAID's own stand beside the vectors
+        files = (folder / settings.get("index", "vectors")).rglob("*")  # PLAID's own stand beside the vectors
         size = sum(file.stat().st_size for file in files if file.is_file())
         told[name] = {"bytes_a_token": size / tokens, "ndcg": score_run(judged.qrels, found)["nDCG@10"]}
     return told
@@ -151,9 +151,9 @@ def asked(rag, queries):
     return found, statistics.median(times)
 
 
-def opened(index, encoder, **settings):
+def opened(folder, encoder, **settings):
     retriever = ColBERTRetriever(encoder=encoder, **settings)
-    return RAG(index, retrievers=(retriever,), chunk_size=WHOLE, chunk_overlap=0)
+    return RAG(folder, retrievers=(retriever,), chunk_size=WHOLE, chunk_overlap=0)
 
 
 def warm(model, backend):
