@@ -15,7 +15,6 @@ __all__ = ["ExactSearch"]
 
 BLOCK_ROWS = 4_096  # vectors brought to float64 at once: 12 MB at 384 dimensions
 LEAST = float(np.finfo(np.float32).min)  # what is hidden scores minus infinity
-NO_KEYS = np.empty(0, np.int64)
 GATHER_SHARE = 8  # below an eighth of the chunks, copying the allowed vectors costs less than multiplying all of them
 
 
@@ -33,15 +32,15 @@ class ExactSearch:
     def __init__(self, segments: Sequence[SegmentRows], count: int) -> None:
         self._segments = segments
         self._count = count
-        self._place = np.empty((2, count), np.int64)  # of each chunk: its segment and its row there
-        for number, segment in enumerate(segments):
-            self._place[0, segment.positions] = number
-            self._place[1, segment.positions] = segment.rows
+        self._firsts = np.cumsum([0, *(len(segment.vectors) for segment in segments)])
+        self._rows = np.empty(count, np.int64)  # of each chunk, counted through all segments
+        for segment, first in zip(segments, self._firsts.tolist(), strict=False):  # it has one more
+            self._rows[segment.positions] = segment.rows + first
         self._products = [Products(segment.vectors) for segment in segments]
-        self._dead = [_dead_rows(segment) for segment in segments]
-        keys = _key(self._place)
-        self._order = np.argsort(keys, kind="stable")
-        self._keys = keys[self._order]
+        self._order = np.argsort(self._rows, kind="stable")
+        self._ordered = self._rows[self._order]
+        dead = self._hidden(np.ones(count, np.bool_))
+        self._dead = dead if dead.any() else None  # rows that belong to no chunk any more
 
     def search(
         self, query: NDArray[np.float32], top_k: int, allowed: NDArray[np.bool_] | None = None
@@ -59,17 +58,13 @@ class ExactSearch:
         check_scores(query)
         if allowed is not None and np.count_nonzero(allowed) * GATHER_SHARE <= self._count:
             return self.best(np.flatnonzero(allowed), query, top_k)
-        rough, error = [], 0.0
-        for number, (values, missed) in enumerate(products_with(query, self._products)):
-            hidden = self._dead[number] if allowed is None else self._hidden(number, allowed)
-            if hidden is not None:
-                values[hidden] = -np.inf
-            rough.append(values)
-            error = max(error, missed)
+        rough, error = products_with(query, self._products)
+        hidden = self._dead if allowed is None else self._hidden(allowed)
+        if hidden is not None:
+            rough[hidden] = -np.inf
         # The rough products may have put the last ones in the wrong order: look at all that come near.
         least = max(kth_best(rough, top_k) - 2 * (error + _rounding(len(query))), LEAST)
-        near = [_key((number, np.flatnonzero(values >= least))) for number, values in enumerate(rough)]
-        positions = self._chunks(np.concatenate([NO_KEYS, *near]))
+        positions = self._chunks(np.flatnonzero(rough >= least))
         return self.best(positions if allowed is None else positions[allowed[positions]], query, top_k)
 
     def best(
@@ -93,42 +88,29 @@ class ExactSearch:
     def rows(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """Returns a copy of the vectors of these chunks, float32, shape (len(positions), dim)."""
         copy = np.empty((len(positions), self._segments[0].vectors.dim), np.float32)
-        numbers, rows = self._place[:, positions]
+        rows = self._rows[positions]
+        numbers = np.searchsorted(self._firsts, rows, "right") - 1
         for number in np.unique(numbers):
             here = numbers == number
-            copy[here] = self._segments[number].vectors.decode(rows[here])
+            copy[here] = self._segments[number].vectors.decode(rows[here] - self._firsts[number])
         return copy
 
     def with_equals(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Returns these positions and those of every chunk that shares a vector with one of them, ascending."""
-        return self._chunks(np.unique(_key(self._place[:, positions])))
+        return self._chunks(np.unique(self._rows[positions]))
 
-    def _chunks(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Returns the positions of all chunks whose vectors stand at these places, ascending."""
-        first, last = (np.searchsorted(self._keys, keys, side) for side in ("left", "right"))
+    def _chunks(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Returns the positions of all chunks whose vectors stand in these rows, ascending."""
+        first, last = (np.searchsorted(self._ordered, rows, side) for side in ("left", "right"))
         counts = last - first
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         return np.sort(self._order[np.repeat(first, counts) + within])
 
-    def _hidden(self, number: int, allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Returns which rows of a segment belong to no allowed chunk."""
-        segment = self._segments[number]
-        hidden = np.ones(len(segment.vectors), np.bool_)
-        hidden[segment.rows[allowed[segment.positions]]] = False
+    def _hidden(self, allowed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Returns which rows belong to no allowed chunk."""
+        hidden = np.ones(self._firsts[-1], np.bool_)
+        hidden[self._rows[allowed]] = False
         return hidden
-
-
-def _dead_rows(segment: SegmentRows) -> NDArray[np.bool_] | None:
-    """Returns which rows of a segment belong to no chunk any more, None where there are none."""
-    dead = np.ones(len(segment.vectors), np.bool_)
-    dead[segment.rows] = False
-    return dead if dead.any() else None
-
-
-def _key(place: NDArray[np.int64] | tuple[int, NDArray[np.int64]]) -> NDArray[np.int64]:
-    """Returns a number for each (segment, row), in their order."""
-    key: NDArray[np.int64] = (np.asarray(place[0], np.int64) << 40) | place[1]  # no segment has 2 ** 40 rows
-    return key
 
 
 def _rounding(dim: int) -> float:

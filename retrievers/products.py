@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -19,6 +20,7 @@ Task: TypeAlias = Callable[[], None]
 
 NORM_SLACK = 1e-5  # of a norm computed in float32
 BLOCK_ROWS = 16_384  # of bytes, multiplied at once at least: fewer are done before a thread has begun
+CORES = os.cpu_count() or 1
 DECODED_ROWS = 1_024  # of halves and signs, decoded to float32 at once: of more, BLAS starts threads in each of ours
 
 
@@ -36,21 +38,21 @@ class Products:
     def __len__(self) -> int:
         return len(self._vectors)
 
-    def start(self, query: NDArray[np.float32], block: int) -> tuple[NDArray[np.float32], float, list[Task]]:
-        """Returns an array, what its values may be off, and the tasks that fill it; see `products_with`."""
+    def start(self, query: NDArray[np.float32], out: NDArray[np.float32], block: int) -> tuple[float, list[Task]]:
+        """Returns what the products may be off, and the tasks that fill `out` with them; see `products_with`."""
         vectors = self._vectors
         if vectors.format == "float32":  # numpy's own threads do this
-            return vectors.codes @ query, 0.0, []
-        out = np.empty(len(vectors), np.float32)
+            np.matmul(vectors.codes, query, out=out)
+            return 0.0, []
         if vectors.scales is not None:
             codes, scale, lost = quantized(query[None])
             error = float(lost[0]) * self._longest_norm(vectors.scales)
-            return out, error, _of_bytes(vectors.codes, vectors.scales, out, (codes, float(scale[0])), block)
+            return error, _of_bytes(vectors.codes, vectors.scales, out, (codes, float(scale[0])), block)
 
         def fill(rows: slice) -> None:
             out[rows] = vectors.decode(rows) @ query
 
-        return out, 0.0, [partial(fill, rows) for rows in _slices(len(vectors), DECODED_ROWS)]
+        return 0.0, [partial(fill, rows) for rows in _slices(len(vectors), DECODED_ROWS)]
 
     def _longest_norm(self, scales: NDArray[np.float32]) -> float:
         """Returns the greatest norm of a stored vector: what a query's loss can grow to in a product."""
@@ -67,21 +69,24 @@ class Products:
 
 
 def quantized(
-    vectors: NDArray[np.float32],
+    vectors: NDArray[np.float32], scales: NDArray[np.float32] | None = None
 ) -> tuple[NDArray[np.int8], NDArray[np.float32], NDArray[np.float32]]:
     """Returns vectors as bytes: codes, the scale of each vector, and the norm of what each has lost.
 
     Args:
         vectors: float32, shape (rows, dim), finite.
+        scales: float32, shape (rows,): each vector's greatest value, or a greater one, divided by `LARGEST_CODE`; None
+            for the greatest values themselves.
     """
-    scales = np.abs(vectors).max(axis=1, initial=0).astype(np.float32) / LARGEST_CODE
+    if scales is None:
+        scales = np.abs(vectors).max(axis=1, initial=0).astype(np.float32) / LARGEST_CODE
     codes = np.rint(vectors / np.where(scales > 0, scales, 1)[:, None]).astype(np.int8)
     lost: NDArray[np.float32] = np.linalg.norm(vectors - codes * scales[:, None], axis=1).astype(np.float32)
     return codes, scales, lost
 
 
-def products_with(query: NDArray[np.float32], segments: Sequence[Products]) -> list[tuple[NDArray[np.float32], float]]:
-    """Returns a query's products with each segment's vectors, and how far one may be from that of the decoded vector.
+def products_with(query: NDArray[np.float32], segments: Sequence[Products]) -> tuple[NDArray[np.float32], float]:
+    """Returns a query's products with the vectors of all segments, and how far one may be from the decoded vector's.
 
     Bytes are multiplied as bytes: the query is brought to bytes too, and what it loses by that is the bound.
 
@@ -90,13 +95,18 @@ def products_with(query: NDArray[np.float32], segments: Sequence[Products]) -> l
         segments: Vectors of its length.
 
     Returns:
-        For each segment float32, shape (rows,).
+        float32, shape (rows of all segments,), and the bound.
     """
-    cores = os.cpu_count() or 1
-    block = max(BLOCK_ROWS, -(-sum(map(len, segments)) // cores))
-    started = [segment.start(query, block) for segment in segments]
-    in_threads(lambda task: task(), [task for _, _, tasks in started for task in tasks])
-    return [(out, error) for out, error, _ in started]
+    firsts = np.cumsum([0, *map(len, segments)]).tolist()
+    out = np.empty(firsts[-1], np.float32)
+    block = max(BLOCK_ROWS, -(-firsts[-1] // CORES))
+    started = [
+        segment.start(query, out[first:last], block)
+        for segment, (first, last) in zip(segments, pairwise(firsts), strict=True)
+    ]
+    if tasks := [task for _, tasks in started for task in tasks]:
+        in_threads(lambda task: task(), tasks)
+    return out, max((error for error, _ in started), default=0.0)
 
 
 def _of_bytes(

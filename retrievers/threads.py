@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -17,13 +18,40 @@ Result = TypeVar("Result")
 def in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """Returns the function's results in order, computed on all cores: for products, which leave Python's lock.
 
+    The caller's thread works too, and each takes the next item when it is done with one. Where it raises, the items
+    that nobody has begun are left out.
+
     Args:
-        function: Must not call `in_threads` itself: it would wait for the thread that it runs in.
-        items: What to call it with, one at a time.
+        function: Called with one item at a time.
+        items: What to call it with.
     """
-    if len(items) < 2:
-        return [function(item) for item in items]
-    return list(_threads(os.getpid()).map(function, items))
+    waiting = deque(enumerate(items))
+    results: dict[int, Result] = {}
+
+    def work() -> None:
+        while (taken := _next(waiting)) is not None:
+            at, item = taken
+            try:
+                results[at] = function(item)
+            except BaseException:
+                waiting.clear()
+                raise
+
+    helpers = [_threads(os.getpid()).submit(work) for _ in range(min(os.cpu_count() or 1, len(items)) - 1)]
+    try:
+        work()
+    finally:
+        for helper in helpers:
+            if not helper.cancel():
+                helper.result()
+    return [results[at] for at in range(len(items))]
+
+
+def _next(waiting: deque[tuple[int, Item]]) -> tuple[int, Item] | None:
+    try:
+        return waiting.popleft()
+    except IndexError:  # another thread has taken the last one
+        return None
 
 
 @cache

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,17 +26,17 @@ def check_scores(scores: NDArray[np.float32]) -> None:
         )
 
 
-def kth_best(parts: Sequence[NDArray[np.float32]], top_k: int) -> float:
-    """Returns a score that at least top_k of all scores reach, near their top_k-th best; -inf where there are fewer.
+def kth_best(scores: NDArray[np.float32], top_k: int) -> float:
+    """Returns a score that at least top_k scores reach, near their top_k-th best; -inf where there are fewer.
 
     Args:
-        parts: float32, one-dimensional each: all scores; -inf for what does not count.
+        scores: float32, one-dimensional; -inf for what does not count.
         top_k: At least 1.
 
     Raises:
         InvalidArgumentError: A score is NaN or positive infinity.
     """
-    best = np.concatenate([np.empty(0, np.float32), *(_group_bests(scores, top_k) for scores in parts)])
+    best = _group_bests(scores, top_k)
     check_scores(best[best != -np.inf])
     return float(np.partition(best, -top_k)[-top_k]) if len(best) >= top_k else -np.inf
 

@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 60  # a reader opens what it has looked up within milliseconds; a clock set back only delays
 SMALL_SEGMENT_BYTES = 50_000_000  # 32,000 vectors of 384 dimensions: below it a segment is worth merging
-MAX_SMALL_SEGMENTS = 8  # each segment costs a search one more matrix product, about 10 us
+MAX_SMALL_SEGMENTS = 4  # each segment costs a search one more matrix product, about 20 us
 LOOKUP_BATCH = 500  # bound parameters a query; SQLite's oldest limit is 999
 NO_ROWS = np.empty(0, np.int64)
 MAX_DEAD_SHARE = 0.3  # of a segment's rows: above it the segment is rewritten without them
