@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .products import quantized
-from .store.formats import StoredVectors
+from .store.formats import LARGEST_CODE, StoredVectors
 from .top import check_scores
 
 __all__ = ["BLOCK_TOKENS", "QUERY_RUN", "Block", "CodedQuery", "cut_blocks", "make_block", "spans"]
@@ -20,6 +21,10 @@ QUERY_RUN = 128  # query tokens at a time: memory does not grow with the query's
 FILLED = 2  # a block's shortest text has at least 1 in so many of its longest one's tokens
 FLOAT_SLACK = 1e-4  # what rounding adds to sums of products of unit vectors in float32, for a thousand query tokens
 NORM_SLACK = 1e-5  # of a norm computed in float32
+NO_PRODUCTS = np.empty(0, np.int32)
+KEPT_PRODUCTS = 4 * BLOCK_TOKENS * QUERY_RUN  # 16 MB a thread at most, after texts of many thousand tokens
+
+_kept = threading.local()
 
 
 class CodedQuery:
@@ -48,13 +53,16 @@ class CodedQuery:
             codes: int8, shape (tokens, dim), C-contiguous.
 
         Yields:
-            int32, shape (tokens, query tokens of the run), and what they are multiplied by, float32, shape
-            (query tokens of the run,).
+            int32, shape (tokens, query tokens of the run), overwritten by the thread's next call, and what they are
+            multiplied by, float32, shape (query tokens of the run,).
         """
         import numkong
 
         for packed, scales in self._runs:
-            yield np.asarray(numkong.dots_packed(codes, packed)), scales
+            products = _scratch(len(codes), len(scales))
+            out = numkong.from_pointer(products.ctypes.data, products.shape, "int32", owner=products)
+            numkong.dots_packed(codes, packed, out=out)
+            yield products, scales
 
     def error(self, longest: float, lost: NDArray[np.float32]) -> NDArray[np.float32]:
         """Returns how far scores in bytes may be off.
@@ -67,6 +75,16 @@ class CodedQuery:
         return error
 
 
+def _scratch(rows: int, columns: int) -> NDArray[np.int32]:
+    """Returns an array that the thread uses again: to give its memory back and forth takes longer than to fill it."""
+    kept: NDArray[np.int32] = getattr(_kept, "products", NO_PRODUCTS)
+    if len(kept) < rows * columns:
+        kept = np.empty(rows * columns, np.int32)
+        if len(kept) <= KEPT_PRODUCTS:
+            _kept.products = kept
+    return kept[: rows * columns].reshape(rows, columns)
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """Some texts, as bytes to look through.
@@ -77,7 +95,8 @@ class Block:
     Args:
         at: int64, shape (texts,): where the texts' scores go.
         codes: int8, shape (tokens of the longest * texts, dim).
-        scales: float32, shape (tokens of the longest * texts,): what each token's codes are multiplied by.
+        scales: float32, what codes are multiplied by: each text's, shape (texts,), or each token's, shape (tokens of
+            the longest * texts,).
         lost: float32, shape (texts,): how far the codes of its tokens are off at most.
         longest: The greatest norm of a token.
     """
@@ -90,11 +109,17 @@ class Block:
 
     def bounds(self, query: CodedQuery) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Returns what each text scores at least and at most, float32, shape (texts,)."""
-        rough = np.zeros(len(self.at), np.float32)
+        texts = len(self.at)
+        by_text = len(self.scales) == texts
+        rough = np.zeros(texts, np.float32)
         for products, scales in query.products(self.codes):
-            similarities = products.astype(np.float32)
-            similarities *= self.scales[:, None]
-            rough += similarities.reshape(-1, len(self.at), len(scales)).max(axis=0) @ scales
+            if by_text:  # whole numbers of one scale are compared as they are
+                best = products.reshape(-1, texts, len(scales)).max(axis=0).astype(np.float32) * self.scales[:, None]
+            else:
+                similarities = products.astype(np.float32)
+                similarities *= self.scales[:, None]
+                best = similarities.reshape(-1, texts, len(scales)).max(axis=0)
+            rough += best @ scales
         error = query.error(self.longest, self.lost)
         return rough - error, rough + error
 
@@ -106,6 +131,7 @@ def make_block(
     at: NDArray[np.int64],
     *,
     longest: float | None = None,
+    lasting: bool = False,
 ) -> Block:
     """Returns texts of a segment as a block.
 
@@ -115,21 +141,23 @@ def make_block(
         counts: int64, shape (texts,): how many rows it has, at least one; the longest text comes first.
         at: int64, shape (texts,): where the texts' scores go.
         longest: The greatest norm of a token, where it is known.
+        lasting: Whether the block is kept: it then pays to bring bytes to one scale a text, which are compared faster.
 
     Raises:
         InvalidArgumentError: A value of a stored vector is NaN.
     """
     rows = (starts + np.minimum(np.arange(counts[0])[:, None], counts - 1)).ravel()
-    if vectors.format == "int8" and vectors.scales is not None:
+    if vectors.format == "int8" and vectors.scales is not None and not lasting:
         codes, scales = np.asarray(vectors.codes).take(rows, axis=0), vectors.scales[rows]
         check_scores(scales)
         lost = np.zeros(len(at), np.float32)
         return Block(at, codes, scales, lost, _longest(codes, scales) if longest is None else longest)
     values = vectors.decode(rows)
     check_scores(values)
-    codes, scales, off = quantized(values)
-    lost = off.reshape(-1, len(at)).max(axis=0)
-    return Block(at, codes, scales, lost, float(np.linalg.norm(values, axis=1).max()))
+    largest = np.abs(values).max(axis=1).reshape(-1, len(at)).max(axis=0)
+    codes, scales, lost = quantized(values, np.tile(largest / np.float32(LARGEST_CODE), counts[0]))
+    longest = float(np.linalg.norm(values, axis=1).max()) * (1 + NORM_SLACK)
+    return Block(at, codes, scales[: len(at)], lost.reshape(-1, len(at)).max(axis=0), longest)
 
 
 def _longest(codes: NDArray[np.int8], scales: NDArray[np.float32]) -> float:
