@@ -16,7 +16,7 @@ from ...retriever import Side
 from ..compute import DType, choose_dtype
 from ..folder import REASON_CHARS, transformer_config
 from ..openvino.export import MODEL, export_transformer
-from ..openvino.runtime import OpenVINORuntime, lone_streams, stream_count
+from ..openvino.runtime import OpenVINORuntime, lone_streams
 from ..openvino.token_batches import LENGTH_STEP, TokenBatch
 from .checkpoint import PROJECTION, ColbertCheckpoint
 from .encoder import LoadedCheckpoint, Run
@@ -60,12 +60,17 @@ def load_with_openvino(checkpoint: ColbertCheckpoint, *, device: str | None, dty
     projection = _projection(checkpoint)
     file = export_transformer(checkpoint.modules[0]) / MODEL
     limit = transformer_config(checkpoint.modules[0].path)["max_length"] or 0
+    longest = checkpoint.query.length  # what [MASK] fills a query up to, mostly
+    query_length = None if longest is None else _filled_length(longest, limit)
 
     @cache
     def runtime(side: Side) -> OpenVINORuntime:
         """Compiles what a side asks for first: documents come many at a time, queries mostly one by one."""
-        streams = lone_streams() if side == "query" else stream_count()
-        return OpenVINORuntime(file, precision=precision, streams=streams, projection=projection)
+        if side == "document":
+            return OpenVINORuntime(file, precision=precision, projection=projection)
+        return OpenVINORuntime(
+            file, precision=precision, streams=lone_streams(), projection=projection, lone_length=query_length
+        )
 
     return LoadedCheckpoint(_run(runtime, limit), "cpu", precision)
 
@@ -86,10 +91,14 @@ def _run(runtime: Callable[[Side], OpenVINORuntime], limit: int) -> Run:
 def _filled(batch: TokenBatch, limit: int) -> TokenBatch:
     """Returns a batch padded to a multiple of LENGTH_STEP, as far as the transformer has positions."""
     length = batch.inputs["input_ids"].shape[1]
-    missing = min(-(-length // LENGTH_STEP) * LENGTH_STEP, limit) - length
-    if missing <= 0:
+    missing = _filled_length(length, limit) - length
+    if missing == 0:
         return batch
     return replace(batch, inputs={name: np.pad(ids, ((0, 0), (0, missing))) for name, ids in batch.inputs.items()})
+
+
+def _filled_length(length: int, limit: int) -> int:
+    return max(length, min(-(-length // LENGTH_STEP) * LENGTH_STEP, limit))
 
 
 def _projection(checkpoint: ColbertCheckpoint) -> NDArray[np.float32] | None:

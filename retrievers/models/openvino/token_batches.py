@@ -75,9 +75,16 @@ class BatchTokenizer:
     def batches(self, texts: Sequence[Text], limit: BatchLimit) -> Iterator[TokenBatch]:
         """Yields the texts in batches of like length; each window of texts is tokenised when its first batch is due."""
         for start in range(0, len(texts), WINDOW):
-            encodings = self._tokenizer.encode_batch_fast(list(texts[start : start + WINDOW]))
+            encodings = self._encoded(texts[start : start + WINDOW])
             for picked in batches_by_length([self._padded_length(len(it.ids)) for it in encodings], limit):
                 yield self._padded([start + at for at in picked], [encodings[at] for at in picked])
+
+    def _encoded(self, texts: Sequence[Text]) -> list[Encoding]:
+        if len(texts) > 1:
+            encodings: list[Encoding] = self._tokenizer.encode_batch_fast(list(texts))
+            return encodings
+        (text,) = texts  # alone it wakes no threads
+        return [self._tokenizer.encode(*(text if isinstance(text, tuple) else (text,)))]
 
     def prompt_length(self, prompt: str) -> int:
         """Returns how many tokens a prompt takes before a text, the special ones before it included."""

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -31,9 +32,10 @@ def save(folder, parameter, result, name):
     return folder / "model.xml"
 
 
-def batch(number, width=3):
-    ids = np.full((2, width), number, np.int64)
-    return TokenBatch([number, number + 1], [width, width], {name: ids for name in TokenBatch.INPUTS})
+def batch(number, width=3, texts=2):
+    ids = np.full((texts, width), number, np.int64)
+    positions = list(range(number, number + texts))
+    return TokenBatch(positions, [width] * texts, {name: ids for name in TokenBatch.INPUTS})
 
 
 def test_batches_come_back_in_order_with_their_outputs(doubling):
@@ -106,6 +108,26 @@ def test_threads_share_it(doubling):
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_lone_texts_of_the_named_length_and_all_others_come_back_in_order(doubling):
+    runtime = OpenVINORuntime(doubling, precision="float32", lone_length=4)
+    shapes = [(1, 4), (1, 4), (2, 4), (1, 5), (1, 4), (3, 1), (1, 4)] * 3
+    results = runtime.run(batch(number, width, texts) for number, (texts, width) in enumerate(shapes))
+    for number, ((texts, width), (it, outputs)) in enumerate(zip(shapes, results, strict=True)):
+        assert it.positions[0] == number
+        np.testing.assert_array_equal(outputs["doubled"], np.full((texts, width), 2 * number, np.float32))
+
+
+def test_threads_share_the_graph_of_lone_texts(doubling):
+    runtime = OpenVINORuntime(doubling, precision="float32", lone_length=4)
+
+    def right(number):
+        runs = runtime.run(batch(number, 4 + i % 2, 1) for i in range(200))
+        return all((outputs["doubled"] == 2 * number).all() for _, outputs in runs)
+
+    with ThreadPoolExecutor(6) as threads:
+        assert all(threads.map(right, range(12)))
 
 
 def test_graph_with_other_inputs_is_refused(tmp_path):
