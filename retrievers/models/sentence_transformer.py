@@ -151,11 +151,15 @@ class SentenceTransformerEncoder:
 
         The prompt is handed over, so that it is the one that the fingerprint holds in every version of the library.
         """
-        encode = model.encode_query if side == "query" else model.encode_document
+        import torch
+        from sentence_transformers.util import batch_to_device
+
         prompt = self.layout.query_prompt if side == "query" else self.layout.document_prompt
-        prompt = without_surrogates(prompt)
-        rows = encode(texts, prompt=prompt, batch_size=len(texts), show_progress_bar=False, convert_to_tensor=True)
-        array: NDArray[np.float32] = rows.float().cpu().numpy()
+        # What `model.encode` does to one batch: its checks take as long as a sixth of encoding a query.
+        with torch.inference_mode():
+            features = model.preprocess(texts, prompt=without_surrogates(prompt), task=side)
+            rows = model(batch_to_device(features, model.device), task=side)["sentence_embedding"]
+        array: NDArray[np.float32] = rows[:, : self.layout.dim].float().cpu().numpy()
         return array
 
     def _load(self) -> SentenceTransformer:
@@ -178,7 +182,7 @@ class SentenceTransformerEncoder:
         except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as err:
             reason = str(err).strip().partition("\n")[0][:300]
             raise ModelNotFoundError(f"{self.folder.path} holds a model that can't be loaded: {reason}") from err
-        self._check_loaded(model)
+        self._check_loaded(model.eval())
         logger.info("bi-encoder %s: %s, %s, %s", self.folder.name, device, dtype, self.folder.place)
         return model
 
