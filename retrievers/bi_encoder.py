@@ -23,6 +23,7 @@ from .score_scale import ScoreScale, similarity_scale
 from .store import Index, IndexConfig, RetrieverConfig, Snapshot, Writer
 from .store.formats import check_format
 from .store.verify import Problem
+from .unit_vectors import check_normalised
 
 __all__ = ["RETRIEVER", "BiEncoderRetriever", "check_space"]
 
@@ -137,6 +138,7 @@ class BiEncoderRetriever:
                 self.name, lambda: ExactSearch(snapshot.vectors(self._space(snapshot)), len(snapshot.chunk_ids()))
             )
             vector = np.asarray(self.encoder.encode_queries([query])[0], np.float32)
+            check_normalised(vector, self.encoder.space.model)
             # Through Chroma a filter would lose hits, or take longer than comparing every allowed vector does.
             found = None if allowed is not None else self._search(snapshot, exact, vector, top_k)
             positions, scores = exact.search(vector, top_k, allowed) if found is None else found

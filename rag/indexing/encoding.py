@@ -17,6 +17,7 @@ from ...retrievers.bi_encoder import check_space
 from ...retrievers.indexed import IndexedRetriever, storage_space
 from ...retrievers.retriever import Encoder, TokenEncoder, VectorSpace
 from ...retrievers.store import NewVectors, Writer
+from ...retrievers.unit_vectors import check_normalised
 
 __all__ = [
     "ENCODE_BATCH",
@@ -197,6 +198,8 @@ def _matrices(encoder: SpaceEncoder, texts: list[str]) -> list[NDArray[np.float3
     for matrix in matrices:
         if matrix.ndim != 2 or matrix.shape[1] != dim or not np.isfinite(matrix).all():
             raise _misshapen(encoder, f"one of shape {matrix.shape}, finite: {bool(np.isfinite(matrix).all())}")
+    for block in matrices if isinstance(encoder.encoder, TokenEncoder) else [np.concatenate(matrices)]:
+        check_normalised(block, encoder.space.model)
     return matrices
 
 

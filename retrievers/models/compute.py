@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 from ...errors import InvalidArgumentError
+from .cures import cure_forks
 
 __all__ = ["DType", "check_dtype", "choose_device", "choose_dtype", "cpu_has_bfloat16", "is_cpu_likely"]
 
@@ -42,6 +43,7 @@ def choose_device(device: str | None) -> str:
     """
     import torch
 
+    cure_forks()
     if device is None:
         return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from threading import Lock
 from types import ModuleType
@@ -15,7 +16,7 @@ from ...extras import require
 if TYPE_CHECKING:
     from torch.library import Library
 
-__all__ = ["cure_langchain", "cure_torchvision"]
+__all__ = ["cure_forks", "cure_langchain", "cure_torchvision"]
 
 MISSING_OPS = ("nms", "qnms")  # those whose schemas torchvision's Python code expects when it is imported
 SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
@@ -68,6 +69,21 @@ def cure_torchvision() -> bool:
             return False
         _define_operators()
         return True
+
+
+@cache
+def cure_forks() -> None:
+    """Lets forked children compute; call it before this process computes with torch.
+
+    Symptom: a child that was forked after its parent had used torch on the CPU waits for ever in its first product.
+    Cause: the child waits for the threads of OpenMP's pool, which are its parent's. Seen with torch 2.13.0 (libgomp).
+
+    Cure: a forked child computes with one thread, and so needs no pool.
+    """
+    import torch
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=partial(torch.set_num_threads, 1))
 
 
 def _operators_load(torch: ModuleType) -> bool:

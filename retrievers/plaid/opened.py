@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ...errors import MissingExtraError, MissingToolError
 from ...extras import require
 from ..models.colbert.cures import import_ragatouille, opening_indexes
+from ..models.cures import cure_forks
 from .generation import STORE, Generation, PlaidFailed
 from .toolchain import compiling
 
@@ -79,6 +80,7 @@ class OpenedPlaid:
 
 def _open(generation: Generation) -> Any:  # noqa: ANN401 (a class without types)
     import_ragatouille()
+    cure_forks()
     import torch
 
     folder = generation.folder / STORE

@@ -14,11 +14,12 @@ from pathlib import Path
 from .segments import fsync_folder, hash_file
 from .storage import storage_error
 
-__all__ = ["build_derived", "is_intact", "open_derived", "remove_unnamed"]
+__all__ = ["build_derived", "is_intact", "open_derived", "remove_unnamed", "split_place"]
 
 logger = logging.getLogger(__name__)
 
 OUR_NAME = re.compile(r"[0-9a-f]{32}(\.npy)?")
+FOLDER_NAME = re.compile(r"[^./][^/]*")  # a folder of the index itself
 
 
 def build_derived(index: Path, name: str, build: Callable[[Path], None]) -> tuple[str, dict[str, str]]:
@@ -52,6 +53,18 @@ def build_derived(index: Path, name: str, build: Callable[[Path], None]) -> tupl
     return str(folder.relative_to(index)), files
 
 
+def split_place(path: str) -> tuple[str, str]:
+    """Returns the folder of the index that a path from the catalog names, and the name there.
+
+    Raises:
+        ValueError: It leads elsewhere: the catalog was not written by us.
+    """
+    folder, _, name = path.rpartition("/")
+    if not FOLDER_NAME.fullmatch(folder) or not OUR_NAME.fullmatch(name):
+        raise ValueError(f"{path!r} is no place in an index")
+    return folder, name
+
+
 def open_derived(folder: Path, files: str) -> Path | None:
     """Returns the folder when it is intact, else None, with a warning in the log."""
     if is_intact(folder, files):
@@ -83,7 +96,7 @@ def remove_unnamed(folder: Path, keep: set[str]) -> list[str]:
     Returns:
         The removed names.
     """
-    if not folder.is_dir():
+    if not folder.is_dir() or folder.is_symlink():
         return []
     unnamed = [entry for entry in folder.iterdir() if OUR_NAME.fullmatch(entry.name) and entry.name not in keep]
     for entry in unnamed:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ...errors import StoreError
 from .lock import LOCK_FILE, OWNER_FILE, write_lock
-from .schema import CATALOG, connect_reader, connect_writer, holds_index, is_frozen, named_errors
+from .schema import CATALOG, connect_reader, connect_writer, holds_index, is_frozen, named_errors, read_identity
 from .seal import close_catalog, mark_damage
 from .snapshot import GenerationCache, Snapshot
 from .storage import storage_error
@@ -36,7 +36,7 @@ class Index:
         self.folder = Path(folder).expanduser().absolute()
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._view = _View(None, GenerationCache())
+        self._view = _View(GenerationCache())
 
     def exists(self) -> bool:
         """Returns whether the directory holds a catalog."""
@@ -92,7 +92,7 @@ class Index:
     def close(self) -> None:
         """Lets go of the index's files: this thread's at once, another thread's when it next reads or ends."""
         with self._lock:
-            self._view = _View(None, GenerationCache())
+            self._view = _View(GenerationCache())
         opened: _Opened | None = getattr(self._local, "opened", None)
         if opened is not None and getattr(self._local, "snapshot", None) is None:
             self._local.opened = None
@@ -103,16 +103,19 @@ class Index:
         if not self.exists():
             connect_reader(self.folder)  # raises
         status = (self.folder / CATALOG).stat()
-        identity = (os.getpid(), status.st_dev, status.st_ino)
-        with self._lock:
-            if self._view.identity != identity:
-                self._view = _View(identity, GenerationCache())
-            view = self._view
+        file = (os.getpid(), status.st_dev, status.st_ino)
         opened: _Opened | None = getattr(self._local, "opened", None)
-        if opened is None or opened.view is not view or is_frozen(self.folder):
-            opened = _Opened(view, connect_reader(self.folder))
-            self._local.opened = opened
-        return opened.connection, view.cache
+        if opened is None or opened.view is not self._view or opened.view.file != file or is_frozen(self.folder):
+            connection = connect_reader(self.folder)
+            opened = self._local.opened = _Opened(self._view_of(file, read_identity(connection)), connection)
+        return opened.connection, opened.view.cache
+
+    def _view_of(self, file: tuple[int, int, int], identity: str) -> _View:
+        """Returns the view of a catalog that has been opened, a new one where it is another than it was."""
+        with self._lock:
+            if (self._view.file, self._view.identity) != (file, identity):
+                self._view = _View(GenerationCache(), file, identity)
+            return self._view
 
     def _make_folder(self) -> None:
         try:
@@ -129,10 +132,17 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """The catalog file that is read, None before the first read, and what was derived from it."""
+    """What was derived from a catalog file, and which that is.
 
-    identity: tuple[int, int, int] | None
+    Args:
+        cache: What was derived.
+        file: The process that read it, the file's device and inode; None before the first read.
+        identity: The name of the index: once a file is removed and closed, the next one may get its inode.
+    """
+
     cache: GenerationCache
+    file: tuple[int, int, int] | None = None
+    identity: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def write_lock(folder: Path) -> Iterator[None]:
         raise storage_error(folder, err) from err
     try:
         with suppress(OSError):  # on a full disk the holder has no name; whether it can write, its first change shows
-            owner.write_text(str(os.getpid()), encoding="utf-8")
+            owner.write_text(f"{os.getpid()} {_started(os.getpid())}", encoding="utf-8")
         yield
     finally:
         owner.unlink(missing_ok=True)
@@ -48,8 +48,11 @@ def write_lock(folder: Path) -> Iterator[None]:
 def writer_pid(folder: Path) -> int | None:
     """Returns the process id of the living process that writes to the index, None when there is none."""
     try:
-        pid = int((folder / OWNER_FILE).read_text(encoding="utf-8"))
+        owner, _, started = (folder / OWNER_FILE).read_text(encoding="utf-8").partition(" ")
+        pid = int(owner)
     except (OSError, ValueError):  # there is none, or it has just begun
+        return None
+    if started and _started(pid) not in ("", started):  # it was killed, and another process has its number now
         return None
     try:
         os.kill(pid, 0)
@@ -58,3 +61,11 @@ def writer_pid(folder: Path) -> int | None:
     except PermissionError:  # it is another user's
         return pid
     return pid
+
+
+def _started(pid: int) -> str:
+    """Returns when a process began, in the kernel's ticks, "" where nobody says so; see proc_pid_stat(5), field 22."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -27,6 +28,7 @@ __all__ = [
     "holds_index",
     "is_frozen",
     "named_errors",
+    "read_identity",
 ]
 
 P = ParamSpec("P")
@@ -186,11 +188,18 @@ def _refuse_truncated(folder: Path) -> None:
         )
 
 
+def read_identity(connection: sqlite3.Connection) -> str:
+    """Returns what names this index among all others; "" for one made before that was settled when it was made."""
+    row = connection.execute("SELECT value FROM meta WHERE key = 'identity'").fetchone()
+    return "" if row is None else str(row[0])
+
+
 def _lay_out(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         for statement in TABLES:
             connection.execute(statement)
+        connection.execute("INSERT INTO meta VALUES ('identity', ?)", (json.dumps(uuid.uuid4().hex),))
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")

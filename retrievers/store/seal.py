@@ -17,8 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from .held_file import hash_held
 from .schema import CATALOG
-from .segments import hash_file
 
 __all__ = ["SEAL_FILE", "Seal", "break_seal", "check_seal", "close_catalog", "mark_damage", "note_generation"]
 
@@ -42,7 +42,7 @@ def check_seal(folder: Path, connection: sqlite3.Connection) -> Seal:
         return seal
     if _log_bytes(folder):
         return "none"
-    return "whole" if hash_file(folder / CATALOG) == sha256 else "changed"
+    return "whole" if hash_held(folder / CATALOG) == sha256 else "changed"
 
 
 def break_seal(connection: sqlite3.Connection) -> None:
@@ -101,7 +101,7 @@ def _seal(folder: Path, connection: sqlite3.Connection) -> None:
             return
         new = folder / NEW_SEAL_FILE
         with new.open("w", encoding="ascii") as file:
-            file.write(f"{token} {hash_file(folder / CATALOG)}")
+            file.write(f"{token} {hash_held(folder / CATALOG)}")
             file.flush()
             os.fsync(file.fileno())
         new.replace(folder / SEAL_FILE)

@@ -69,7 +69,9 @@ def write_packed(index: Path, packed: NDArray[np.generic], rows: int, loss: floa
     try:
         folder.mkdir(exist_ok=True)
         with path.open("xb") as file:
-            np.save(file, packed, allow_pickle=False)
+            file.write(_header(packed.shape, packed.dtype))
+            # Not by numpy's tofile, which says nothing when the disk is full at its last bytes.
+            file.write(np.ascontiguousarray(packed).reshape(-1).view(np.uint8).data)
             file.flush()
             os.fsync(file.fileno())
         fsync_folder(folder)

@@ -22,7 +22,7 @@ from ..retriever import VectorSpace
 from . import derived
 from .formats import StoredVectors, VectorFormat, check_format, take
 from .records import IndexConfig, NewVectors, StoredDocument, dump_json, hash_text
-from .schema import VECTORS
+from .schema import VECTORS, decodes
 from .seal import break_seal, note_generation
 from .segments import Segment, hash_file, open_segment, write_packed, write_segment
 from .snapshot import read_config
@@ -202,6 +202,7 @@ class Writer:
         logger.warning("'%s' is damaged: run `lateral verify --repair`", path)
         return False
 
+    @decodes
     def remove_leftovers(self) -> list[str]:
         """Removes the files that no row of the catalog names, but those replaced within the last minute.
 
@@ -211,11 +212,10 @@ class Writer:
         recent = time.time() - GRACE_SECONDS
         with self._transaction():
             self._connection.execute("DELETE FROM retired WHERE at < ?", (recent,))
-        keep: dict[str, set[str]] = {entry.name: set() for entry in self._folder.iterdir() if entry.is_dir()}
-        keep[VECTORS] = {row[0] for row in self._connection.execute("SELECT file FROM segments")}
+        keep = {VECTORS: {row[0] for row in self._connection.execute("SELECT file FROM segments")}}
         named = "SELECT folder FROM derived UNION SELECT path FROM retired"
         for (path,) in self._connection.execute(named).fetchall():
-            folder, _, name = path.rpartition("/")
+            folder, name = derived.split_place(path)
             keep.setdefault(folder, set()).add(name)
         return [name for folder, names in keep.items() for name in derived.remove_unnamed(self._folder / folder, names)]
 

@@ -103,3 +103,22 @@ print(cure_langchain())
 """
     result = run(code)
     assert (result.stdout.split(), result.stderr) == (["False"], "")
+
+
+FORKED = """
+import os, sys
+import numpy as np
+from lateral.retrievers.models import load_bi_encoder
+encoder = load_bi_encoder(backend="torch", device="cpu")
+texts = ["how long must the water boil " * 20] * 16
+known = encoder.encode_documents(texts)
+if (pid := os.fork()) == 0:
+    os._exit(0 if np.allclose(encoder.encode_documents(texts), known, atol=1e-2) else 1)
+print("child ended with", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+@pytest.mark.slow
+def test_a_forked_child_computes_with_torch_after_its_parent():
+    done = run(FORKED)
+    assert done.stdout.splitlines()[-1:] == ["child ended with 0"], done.stderr

@@ -3,6 +3,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -266,6 +268,51 @@ def test_an_index_made_anew_at_the_same_path_is_seen(index):
     with index.read() as snapshot:
         assert snapshot.count("FROM documents") == 1
         assert len(snapshot.chunk_ids()) == 1
+
+
+def test_an_index_made_anew_is_seen_by_threads_that_come_and_go(index):
+    """Nobody holds the removed catalog open, so the next one may get its inode."""
+
+    def texts():
+        with index.read() as snapshot:
+            return [node.text for node in snapshot.chunks()], snapshot.cached(
+                "texts", lambda: snapshot.count("FROM nodes")
+            )
+
+    for number in range(6):
+        shutil.rmtree(index.folder, ignore_errors=True)
+        with Index(index.folder).write() as writer:
+            put(writer, [make_document(f"doc-{at}", f"{number} and {at}") for at in range(1 + number)])
+        with ThreadPoolExecutor(1) as thread:  # whose connection ends with it
+            found, counted = thread.submit(texts).result()
+        assert sorted(found) == [f"{number} and {at}" for at in range(1 + number)]
+        assert counted == 1 + number
+
+
+def test_only_files_of_the_index_are_leftovers(index, tmp_path):
+    filled(index)
+    outside = tmp_path / "outside"
+    cache = index.folder / "openvino"
+    for folder in (outside, cache):
+        (folder / ("0" * 32)).mkdir(parents=True)
+    (index.folder / "linked").symlink_to(outside)
+    (index.folder / "vectors" / ("1" * 32 + ".npy")).write_bytes(b"left by a killed writer")
+    with index.write() as writer:
+        writer._connection.execute("INSERT INTO retired VALUES (?, ?)", (f"linked/{'2' * 32}", time.time()))
+    with index.write():
+        pass
+    assert (outside / ("0" * 32)).is_dir()
+    assert (cache / ("0" * 32)).is_dir()
+    assert not (index.folder / "vectors" / ("1" * 32 + ".npy")).exists()
+
+
+@pytest.mark.parametrize("path", ["/etc/{}", "../{}", "bm25/../../{}", "bm25/sub/{}", "bm25/notes.txt", "{}"])
+def test_a_catalog_that_names_places_outside_is_damaged(index, path):
+    filled(index)
+    with index.write() as writer:
+        writer._connection.execute("INSERT INTO retired VALUES (?, ?)", (path.format("0" * 32), time.time()))
+    with pytest.raises(IndexCorruptError, match="is no place in an index"), index.write():
+        pass
 
 
 def test_a_read_only_folder_can_be_read(index):

@@ -1,0 +1,33 @@
+"""The writer's name beside the lock."""
+
+import os
+import subprocess
+import sys
+
+from lateral.retrievers.store.lock import OWNER_FILE, write_lock, writer_pid
+
+
+def test_the_writer_is_named_while_it_writes(tmp_path):
+    with write_lock(tmp_path):
+        assert writer_pid(tmp_path) == os.getpid()
+    assert writer_pid(tmp_path) is None
+
+
+def test_a_killed_writer_is_none(tmp_path):
+    code = (
+        "import os, sys; from pathlib import Path; from lateral.retrievers.store.lock import write_lock\n"
+        "with write_lock(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False, timeout=60).returncode == -9
+    assert (tmp_path / OWNER_FILE).exists()
+    assert writer_pid(tmp_path) is None
+
+
+def test_a_process_that_got_a_killed_writers_number_is_none(tmp_path):
+    (tmp_path / OWNER_FILE).write_text(f"{os.getpid()} 1")  # began one tick after the machine
+    assert writer_pid(tmp_path) is None
+
+
+def test_a_name_without_its_beginning_is_believed(tmp_path):
+    (tmp_path / OWNER_FILE).write_text(str(os.getpid()))
+    assert writer_pid(tmp_path) == os.getpid()
