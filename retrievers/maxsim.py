@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import pairwise
@@ -10,6 +10,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from .device_tokens import DeviceTokens
+from .maxsim_torch import DeviceTexts
 from .store import SegmentRows
 from .store.formats import StoredVectors
 from .threads import in_threads
@@ -20,6 +22,7 @@ __all__ = ["DEFAULT_CACHE_BYTES", "MaxSimSearch", "TokenSegment", "maxsim", "tok
 
 DEFAULT_CACHE_BYTES = 1 << 30
 GATHER_SHARE = 2  # below a half of all tokens, making blocks of the wanted texts costs less than looking at all
+DEVICE_TOKENS = 16  # that a GPU looks at while the CPU looks at one, at least: by their memories' speeds, not measured
 NO_ROWS = np.zeros(0, np.int64)
 
 
@@ -39,9 +42,12 @@ def maxsim(query: NDArray[np.floating], tokens: NDArray[np.floating], starts: ND
     Source:
         Khattab & Zaharia 2020, ColBERT, section 3.3: S(q, d) = sum over i of max over j of E_q(i) . E_d(j).
     """
-    products = query.astype(np.float64) @ tokens.T.astype(np.float64)
-    best: NDArray[np.float64] = np.maximum.reduceat(products, starts, axis=1)
-    scores: NDArray[np.float64] = best.sum(axis=0)
+    import numkong
+
+    packed = numkong.dots_pack(np.ascontiguousarray(query, np.float32), dtype="float32")
+    products = np.asarray(numkong.dots_packed(np.ascontiguousarray(tokens, np.float32), packed))  # sums in float64
+    best: NDArray[np.float64] = np.maximum.reduceat(products, starts, axis=0)
+    scores: NDArray[np.float64] = best.sum(axis=1)
     return scores
 
 
@@ -82,6 +88,8 @@ class MaxSimSearch:
     All texts are scored roughly in bytes, each with a bound on its error; those that may be among the best are scored
     exactly from the stored vectors. So the outcome is that of scoring all of them exactly.
 
+    Texts that an accelerator holds are scored roughly there, and in halves. The outcome is the same.
+
     Texts are numbered through all segments. Threads may share a search.
 
     Attributes:
@@ -94,9 +102,17 @@ class MaxSimSearch:
         segments: The token vectors of all texts.
         count: How many chunks there are.
         cache_bytes: How much memory the bytes may take; beyond that they are gathered anew in each search.
+        device: What brings token vectors to an accelerator, at the first search; None where the CPU does all.
     """
 
-    def __init__(self, segments: Sequence[TokenSegment], count: int, *, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
+    def __init__(
+        self,
+        segments: Sequence[TokenSegment],
+        count: int,
+        *,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
+        device: DeviceTokens | None = None,
+    ) -> None:
         self.segments = segments
         self.counts = np.concatenate([NO_ROWS, *(segment.counts for segment in segments)])
         self.firsts = np.cumsum([0, *(len(segment.starts) for segment in segments)])
@@ -109,6 +125,8 @@ class MaxSimSearch:
         self._cached = sum(len(segment.vectors) * segment.vectors.dim for segment in segments) <= cache_bytes
         self._kept: dict[int, Block] = {}
         self._longest: dict[int, float] = {}  # the greatest norm in each block: it takes a while to find
+        self._device = device
+        self._on_device: DeviceTexts | None = None
 
     def search(
         self, query: NDArray[np.float32], top_k: int, allowed: NDArray[np.bool_] | None = None
@@ -162,10 +180,7 @@ class MaxSimSearch:
             InvalidArgumentError: A value of the query or of a stored vector is NaN.
         """
         check_scores(query)
-        if self.counts[texts].sum() * GATHER_SHARE <= self.total:
-            low, high = self._bounds(query, self._blocks_of(texts), len(texts))
-        else:
-            low, high = (bound[texts] for bound in self._bounds(query, self._all_blocks, len(self.counts)))
+        low, high = self._looked(query, texts)
         near = texts[high >= _least(low, top_k)]
         scores = self._scores(query, near)
         best = scores >= _least(scores, top_k)
@@ -178,6 +193,34 @@ class MaxSimSearch:
         named = np.zeros(len(self.counts), np.bool_)
         named[self._texts[allowed]] = True
         return np.flatnonzero(named & (self.counts > 0))
+
+    def cpu_tokens(self, texts: NDArray[np.int64]) -> int:
+        """Returns how many tokens of some texts, as `texts` returns them, no accelerator holds."""
+        held = self._held()
+        if texts is self._filled:
+            return self.total - (0 if held is None else held.tokens)
+        return int(self.counts[texts if held is None else texts[~held.is_held[texts]]].sum())
+
+    def _held(self) -> DeviceTexts | None:
+        """Returns the texts that an accelerator holds; None where there is none, which may change."""
+        if self._on_device is None and self._device is not None:
+            self._on_device = self._device.hold(self.segments)
+        return self._on_device
+
+    def _looked(
+        self, query: NDArray[np.float32], texts: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Returns what each of some texts scores at least and at most, float32, shape (len(texts),)."""
+        held = self._held()
+        cost = self.total if held is None else self.total - held.tokens + held.tokens // DEVICE_TOKENS
+        if self.counts[texts].sum() * GATHER_SHARE <= cost:
+            return self._bounds(query, self._blocks_of(texts), len(texts))
+        found = None if held is None else held.bounds(query)
+        there = held.segments if held is not None and found is not None else ()
+        low, high = self._bounds(query, self._all_blocks(there), len(self.counts))
+        if found is not None:
+            at, low[at], high[at] = found
+        return low[texts], high[texts]
 
     def _scores(self, query: NDArray[np.float32], texts: NDArray[np.int64]) -> NDArray[np.float32]:
         """Returns the exact scores of these texts, by ascending number; float32, shape (len(texts),)."""
@@ -209,21 +252,31 @@ class MaxSimSearch:
         in_threads(look, blocks)
         return low, high
 
-    @cached_property
-    def _all_blocks(self) -> list[Callable[[], Block]]:
-        """What gives every block of the index: the same again where they are kept, or one that is made anew."""
-        places = [
-            (segment, places, first)
-            for segment, first in zip(self.segments, self.firsts.tolist(), strict=False)  # it has one more
-            for places in cut_blocks(segment.counts)
-        ]
-        return [partial(self._block, key, *place) for key, place in enumerate(places)]
+    def _all_blocks(self, but: Collection[int]) -> list[Callable[[], Block]]:
+        """Returns what gives every block of the index but those of some segments: one that is kept, or a new one."""
+        return [partial(self._block, key) for key, (number, _) in enumerate(self._cuts) if number not in but]
 
-    def _block(self, key: int, segment: TokenSegment, places: NDArray[np.int64], first: int) -> Block:
+    @cached_property
+    def _cuts(self) -> list[tuple[int, NDArray[np.int64]]]:
+        """Each block's segment, by its number, and the places of its texts there."""
+        return [
+            (number, places) for number, segment in enumerate(self.segments) for places in cut_blocks(segment.counts)
+        ]
+
+    def _block(self, key: int) -> Block:
         if key in self._kept:
             return self._kept[key]
+        number, places = self._cuts[key]
+        segment = self.segments[number]
         starts, counts = segment.starts[places], segment.counts[places]
-        block = make_block(segment.vectors, starts, counts, places + first, longest=self._longest.get(key))
+        block = make_block(
+            segment.vectors,
+            starts,
+            counts,
+            places + self.firsts[number],
+            longest=self._longest.get(key),
+            lasting=self._cached,
+        )
         self._longest[key] = block.longest
         if self._cached:
             self._kept[key] = block

@@ -122,6 +122,12 @@ class ColbertEncoder:
         return self.checkpoint.space(self.folder.name)
 
     @property
+    def device(self) -> str | None:
+        """Where it computes, such as "cpu" or "cuda:0"; None before the checkpoint is loaded."""
+        loaded = self._loaded
+        return None if loaded is None else loaded.device
+
+    @property
     def max_tokens(self) -> int:
         """How many tokens of a document it reads, beside special tokens, marker and prompt; the rest is cut."""
         return self._tokenizer.max_tokens
