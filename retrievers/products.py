@@ -21,7 +21,7 @@ Task: TypeAlias = Callable[[], None]
 NORM_SLACK = 1e-5  # of a norm computed in float32
 BLOCK_ROWS = 16_384  # of bytes, multiplied at once at least: fewer are done before a thread has begun
 CORES = os.cpu_count() or 1
-DECODED_ROWS = 1_024  # of halves and signs, decoded to float32 at once: of more, BLAS starts threads in each of ours
+DECODED_ROWS = 256  # of halves and signs, decoded to float32 at once: at 384 dimensions they stay in a core's cache
 
 
 class Products:
@@ -50,7 +50,7 @@ class Products:
             return error, _of_bytes(vectors.codes, vectors.scales, out, (codes, float(scale[0])), block)
 
         def fill(rows: slice) -> None:
-            out[rows] = vectors.decode(rows) @ query
+            out[rows] = _decoded(vectors, rows) @ query
 
         return 0.0, [partial(fill, rows) for rows in _slices(len(vectors), DECODED_ROWS)]
 
@@ -107,6 +107,15 @@ def products_with(query: NDArray[np.float32], segments: Sequence[Products]) -> t
     if tasks := [task for _, tasks in started for task in tasks]:
         in_threads(lambda task: task(), tasks)
     return out, max((error for error, _ in started), default=0.0)
+
+
+def _decoded(vectors: StoredVectors, rows: slice) -> NDArray[np.float32]:
+    """Returns what `vectors.decode` does, halves in a quarter of the time that numpy takes: no value is rounded."""
+    if vectors.format != "float16":
+        return vectors.decode(rows)
+    import numkong
+
+    return np.asarray(numkong.astype(vectors.codes[rows], "float32"), np.float32)
 
 
 def _of_bytes(

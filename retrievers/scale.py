@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from ..errors import InvalidArgumentError
+from .remembered import recall, remember
 from .retriever import Encoder, TokenEncoder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["CosineScale", "measure_scale"]
+__all__ = ["CosineScale", "Repeatable", "measure_scale"]
 
 Vectors: TypeAlias = "NDArray[np.float32] | list[NDArray[np.float32]]"
 
@@ -74,10 +75,26 @@ _PROBES = (
     ),
     ("How is a violin tuned?", "The strings of a violin stand a fifth apart.", "Violin strings are tuned in fifths."),
 )
+VERSION = 1  # of how a scale is measured: another one makes every scale be measured anew
+REMEMBERED = "scales"
+SLACK = 1e-3  # above 1: what rounding makes of the similarity of equal texts
 MIN_SPREAD = 0.4  # of what the background leaves free: MiniLM-L6 has 0.61, hashed word counts 0.33 to 0.37
 
 _scales: WeakKeyDictionary[Encoder | TokenEncoder, dict[bool, CosineScale]] = WeakKeyDictionary()  # by `questions`
 _scales_lock = Lock()
+
+
+@runtime_checkable
+class Repeatable(Protocol):
+    """An encoder that gives a text the same vector in every process, so that what was measured of it can be kept."""
+
+    @property
+    def computation(self) -> str | None:
+        """What its vectors depend on beside their space, to the last digit: runtime, precision and the like.
+
+        None where that is not known.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +132,7 @@ def measure_scale(encoder: Encoder | TokenEncoder, *, questions: bool) -> Cosine
     """Returns the encoder's scale; the first call for an encoder costs the encoding of 24 short texts.
 
     It is remembered as long as the encoder lives. One that can't be hashed or weakly referenced is measured each time.
+    That of a `Repeatable` encoder is kept in the user's cache, too: a later process reads the same numbers there.
 
     The scale takes out what differs most between models, an offset and a factor: many models give unrelated texts 0.4
     to 0.7. A model whose cosines are another's plus a constant share gets exactly the other's scaled values.
@@ -132,8 +150,35 @@ def measure_scale(encoder: Encoder | TokenEncoder, *, questions: bool) -> Cosine
     except TypeError:
         known = {}
     if questions not in known:  # two threads may both measure: the results are the same
-        known[questions] = _measured(encoder, questions)
+        known[questions] = _recalled_or_measured(encoder, questions)
     return known[questions]
+
+
+def _recalled_or_measured(encoder: Encoder | TokenEncoder, questions: bool) -> CosineScale:
+    depends_on = _what_decides(encoder, questions)
+    if depends_on is None:
+        return _measured(encoder, questions)
+    numbers = recall(REMEMBERED, depends_on)
+    if numbers is not None and len(numbers) == 2 and all(abs(number) <= 1 + SLACK for number in numbers):
+        return CosineScale(*numbers)
+    scale = _measured(encoder, questions)
+    if _what_decides(encoder, questions) == depends_on:  # it has not changed over to another runtime meanwhile
+        remember(REMEMBERED, depends_on, (scale.background, scale.related))
+    return scale
+
+
+def _what_decides(encoder: Encoder | TokenEncoder, questions: bool) -> dict[str, Any] | None:
+    """Returns all that an encoder's scale depends on, None where that is not known."""
+    computation = encoder.computation if isinstance(encoder, Repeatable) else None
+    if computation is None:
+        return None
+    return {
+        "version": VERSION,
+        "space": encoder.space.fingerprint,
+        "computation": computation,
+        "questions": questions,
+        "probes": _PROBES,
+    }
 
 
 def _measured(encoder: Encoder | TokenEncoder, questions: bool) -> CosineScale:

@@ -75,8 +75,8 @@ LEXICAL_SCALE = ScoreScale(floor=0.0)  # a sum of term weights: nothing in commo
 def similarity_scale(encoder: Encoder | TokenEncoder) -> ScoreScale:
     """Returns the scale of an encoder's similarities to a question: from its own background to 1, that of equal texts.
 
-    The first call for an encoder costs the encoding of 24 short texts; see `measure_scale`. Unknown for one that gives
-    every text the same vector.
+    The first call for an encoder may cost the encoding of 24 short texts; see `measure_scale`. Unknown for one that
+    gives every text the same vector.
     """
     background = measure_scale(encoder, questions=True).background
     return ScoreScale(background, 1.0) if background < 1 else UNKNOWN_SCALE

@@ -1,5 +1,7 @@
 import gc
+import json
 import weakref
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -90,6 +92,71 @@ def test_an_encoder_that_can_not_be_remembered_is_measured_each_time(make):
     encoder = make()
     assert measure_scale(encoder, questions=True) == measure_scale(encoder, questions=True)
     assert encoder.encoded == 48
+
+
+class Repeated(Counting):
+    """Says what its vectors depend on."""
+
+    computation = "in order"
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("LATERAL_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_a_scale_outlives_the_encoder_where_it_says_what_its_vectors_depend_on(cache):
+    first = [measure_scale(Repeated(64), questions=questions) for questions in (True, False)]
+    later = Repeated(64)
+    assert [measure_scale(later, questions=questions) for questions in (True, False)] == first
+    assert later.encoded == 0
+    assert [measure_scale(Counting(64), questions=questions) for questions in (True, False)] == first
+    assert len(list((cache / "scales").iterdir())) == 2
+
+
+@pytest.mark.parametrize("differs", ["space", "computation"])
+def test_another_encoder_s_scale_is_not_taken(cache, differs):
+    measure_scale(Repeated(64), questions=True)
+    other = Repeated(32 if differs == "space" else 64)
+    other.computation = "in order" if differs == "space" else "backwards"
+    measure_scale(other, questions=True)
+    assert other.encoded == 24
+
+
+class Changing(Counting):
+    """Another runtime takes over when it first encodes documents."""
+
+    @property
+    def computation(self):
+        return "slow" if self.encoded else "fast"
+
+
+class Unknown(Counting):
+    """Can't say what its vectors depend on."""
+
+    computation = None
+
+
+@pytest.mark.parametrize("kind", [Counting, Unknown, Changing])
+def test_what_is_not_known_to_be_the_same_in_another_process_is_measured_by_each(cache, kind):
+    for encoder in (kind(64), kind(64)):
+        measure_scale(encoder, questions=True)
+        assert encoder.encoded == 24
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize("numbers", [[0.5], [0.5, 0.6, 0.7], [0.5, 1.5], [-7.0, 0.5]])
+def test_numbers_that_are_no_scale_are_measured_anew(cache, numbers):
+    expected = measure_scale(Repeated(64), questions=True)
+    (path,) = (cache / "scales").iterdir()
+    written = json.loads(path.read_text())
+    text = json.dumps([written["key"], numbers])
+    path.write_text(json.dumps({**written, "numbers": numbers, "sha256": sha256(text.encode()).hexdigest()}))
+    encoder = Repeated(64)
+    assert measure_scale(encoder, questions=True) == expected
+    assert encoder.encoded == 24
+    assert json.loads(path.read_text()) == written
 
 
 class PairEncoder:

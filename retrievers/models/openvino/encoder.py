@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from threading import Lock
 
 import numpy as np
@@ -15,10 +16,11 @@ from numpy.typing import NDArray
 from ....errors import ModelNotFoundError
 from ...retriever import VectorSpace
 from ..batching import BatchLimit
+from ..fingerprint import file_sha256
 from ..folder import ModelFolder, ModelModule
 from ..sentence_transformer import SentenceTransformerEncoder, Side, check_texts, normalised
 from ..token_counter import without_surrogates
-from .export import MODEL, TOKENIZER, export_transformer
+from .export import MANIFEST, MODEL, TOKENIZER, export_transformer
 from .runtime import OpenVINORuntime, Precision, lone_streams, stream_count
 from .token_batches import LENGTH_STEP, BatchTokenizer
 from .vector_head import VectorHead, read_head
@@ -40,6 +42,7 @@ class _Tower:
     tokenizer: BatchTokenizer
     runtime: OpenVINORuntime
     head: VectorHead
+    exported: Path
 
 
 class OpenVINOEncoder:
@@ -76,6 +79,22 @@ class OpenVINOEncoder:
             ModelNotFoundError: The folder holds no model that can be read.
         """
         return self._reference.space
+
+    @property
+    def computation(self) -> str | None:
+        """What its vectors depend on beside the space, to the last digit; see `Repeatable`. Starts the query's side.
+
+        None where the reference encodes, or may come to: where documents have a transformer of their own.
+
+        Raises:
+            ModelNotFoundError: As `encode_queries`.
+        """
+        layout = self._reference.layout
+        tower = self._start("query")
+        if tower is None or layout.query[0] != layout.document[0]:
+            return None
+        manifest = file_sha256(tower.exported / MANIFEST)  # it changes with each export, and libraries make new ones
+        return f"openvino {manifest} {self._precision} {BATCH} {QUERY_STEP} {lone_streams()} {stream_count()}"
 
     @property
     def max_tokens(self) -> int:
@@ -149,9 +168,11 @@ class OpenVINOEncoder:
 
     def _tower(self, modules: Sequence[ModelModule], prompt: str, streams: int, step: int) -> _Tower:
         transformer = modules[0]
+        limit: int | None = transformer.config["max_length"]
         exported = export_transformer(transformer)
-        tokenizer = BatchTokenizer(exported / TOKENIZER, max_length=transformer.config["max_length"], step=step)
-        runtime = OpenVINORuntime(exported / MODEL, precision=self._precision, streams=streams)
+        tokenizer = BatchTokenizer(exported / TOKENIZER, max_length=limit, step=step)
+        lone_length = min(step, limit or step) if step == QUERY_STEP else None
+        runtime = OpenVINORuntime(exported / MODEL, precision=self._precision, streams=streams, lone_length=lone_length)
         prompt = without_surrogates(prompt)
         prompt_length = tokenizer.prompt_length(prompt) if prompt else 0
-        return _Tower(prompt, prompt_length, tokenizer, runtime, read_head(modules))
+        return _Tower(prompt, prompt_length, tokenizer, runtime, read_head(modules), exported)

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from ....errors import ModelNotFoundError
+from ...cache_folder import cache_folder
 from ..fingerprint import file_sha256
 from ..folder import ModelModule
 
-__all__ = ["MANIFEST", "MODEL", "TOKENIZER", "Task", "cache_folder", "export_folder", "export_transformer"]
+__all__ = ["MANIFEST", "MODEL", "TOKENIZER", "Task", "export_folder", "export_transformer"]
 
 Task: TypeAlias = Literal["feature-extraction", "sequence-classification"]
 
@@ -43,22 +44,6 @@ KEY_CHARS = 32  # 128 bits
 _PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {module} import main; main(*sys.argv[2:])"
 
 logger = logging.getLogger(__name__)
-
-
-def cache_folder() -> Path:
-    """Returns where exported models are kept: $LATERAL_CACHE, or "lateral" in the user's cache folder.
-
-    Raises:
-        ModelNotFoundError: The user has no home to hold it.
-    """
-    if own := os.environ.get("LATERAL_CACHE"):
-        return Path(own)
-    if base := os.environ.get("XDG_CACHE_HOME"):
-        return Path(base) / "lateral"
-    try:
-        return Path.home() / ".cache" / "lateral"
-    except RuntimeError as err:
-        raise ModelNotFoundError(f"no place for the exported model: set LATERAL_CACHE to a folder ({err})") from err
 
 
 def export_transformer(transformer: ModelModule, *, task: Task = "feature-extraction") -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from ..batching import BatchLimit
 from ..folder import UNLIMITED
 from .export import MODEL, REFUSED, TOKENIZER
 from .runtime import TELEMETRY, OpenVINORuntime, load_openvino
-from .token_batches import BatchTokenizer
+from .token_batches import BatchTokenizer, Text
 
 if TYPE_CHECKING:
     from sentence_transformers.base.modules import Transformer
@@ -31,6 +31,7 @@ SAMPLES = (
     "A text that is longer than most models read. " * 1_000,
     "Neither short nor long, " * 9,
 )
+PAIRS = tuple((asked, text) for asked in SAMPLES[1:3] for text in SAMPLES)  # what a cross-encoder reads
 
 
 class _Refused(Exception):
@@ -68,15 +69,20 @@ def _export(place: str, out: Path, task: str) -> None:
     _write_tokenizer(reference, out)
     exported = _load(place, task, "openvino", {"export": True, "load_in_8bit": False})
     load_openvino().save_model(exported.auto_model.model, out / MODEL, compress_to_fp16=False)
-    _compare(reference, out)
+    _compare(reference, out, PAIRS if task == "sequence-classification" else SAMPLES)
 
 
 def _load(place: str, task: str, backend: str, model_kwargs: Mapping[str, Any]) -> Transformer:
+    from sentence_transformers import CrossEncoder
     from sentence_transformers.base.modules import Transformer
 
-    transformer: Transformer = Transformer.load(
-        place, local_files_only=True, backend=backend, model_kwargs=dict(model_kwargs)
-    )
+    if task == "sequence-classification":  # a folder need not say so: those of older versions hold no modules.json
+        whole = CrossEncoder(
+            place, device="cpu", local_files_only=True, backend=backend, model_kwargs=dict(model_kwargs)
+        )
+        transformer: Transformer = whole[0]
+    else:
+        transformer = Transformer.load(place, local_files_only=True, backend=backend, model_kwargs=dict(model_kwargs))
     if transformer.transformer_task != task:
         raise _Refused(f"it is made for {transformer.transformer_task}, not for {task}")
     return transformer
@@ -98,15 +104,15 @@ def _write_tokenizer(transformer: Transformer, out: Path) -> None:
     backend.save(str(out / TOKENIZER))
 
 
-def _compare(reference: Transformer, out: Path) -> None:
+def _compare(reference: Transformer, out: Path, samples: Sequence[Text]) -> None:
     """Makes sure that the written files say what torch says: alone, in a batch, empty, cut, and of many scripts."""
     runtime = OpenVINORuntime(out / MODEL, precision="float32")
     limit = reference.max_seq_length
     tokenizer = BatchTokenizer(out / TOKENIZER, max_length=limit if limit and limit < UNLIMITED else None, step=1)
-    for together in (BatchLimit(1, 1), BatchLimit(len(SAMPLES), sys.maxsize)):
-        for batch, outputs in runtime.run(tokenizer.batches(SAMPLES, together)):
+    for together in (BatchLimit(1, 1), BatchLimit(len(samples), sys.maxsize)):
+        for batch, outputs in runtime.run(tokenizer.batches(samples, together)):
             [ours] = outputs.values()
-            theirs = _reference_output(reference, [SAMPLES[position] for position in batch.positions])
+            theirs = _reference_output(reference, [samples[position] for position in batch.positions])
             if theirs.shape != ours.shape:
                 raise _Refused(f"OpenVINO gives arrays of shape {ours.shape}, torch {theirs.shape}")
             known = batch.inputs["attention_mask"].astype(bool) if ours.ndim == 3 else slice(None)
@@ -115,7 +121,7 @@ def _compare(reference: Transformer, out: Path) -> None:
                 raise _Refused(f"OpenVINO's output differs from torch's by {difference:.1e} of the largest value")
 
 
-def _reference_output(reference: Transformer, texts: list[str]) -> NDArray[np.float32]:
+def _reference_output(reference: Transformer, texts: list[Text]) -> NDArray[np.float32]:
     import torch
 
     with torch.inference_mode():

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -160,6 +161,34 @@ def test_a_text_has_the_same_vector_in_any_company(tiny):
     np.testing.assert_allclose(encoder.encode_documents(TEXTS), alone, atol=TOLERANCE)
     many = encoder.encode_documents(TEXTS * 50)  # more than one window of texts
     np.testing.assert_allclose(many, np.tile(alone, (50, 1)), atol=TOLERANCE)
+
+
+SCALES = """
+import sys
+from lateral.retrievers.models import load_bi_encoder
+from lateral.retrievers.scale import measure_scale
+encoder = load_bi_encoder(sys.argv[1], backend="openvino", dtype=sys.argv[2])
+print(*(repr(measure_scale(encoder, questions=questions)) for questions in (True, False)), sep="\\n")
+print(sorted(encoder._towers), {"torch", "sentence_transformers"} & set(sys.modules))
+"""
+
+
+@pytest.mark.slow
+def test_what_was_measured_of_a_model_serves_later_processes(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("LATERAL_CACHE", str(tmp_path / "cache"))
+    first, later = (run(SCALES, tiny("cls"), "float32").splitlines() for _ in range(2))
+    assert first[:2] == later[:2]
+    assert first[2] == "['document', 'query'] set()"
+    assert later[2] == "['query'] set()", "documents need not be encoded"
+    shutil.rmtree(tmp_path / "cache" / "scales")
+    assert run(SCALES, tiny("cls"), "float32").splitlines() == first
+
+
+def test_what_vectors_depend_on_is_told_unless_torch_may_encode(tiny):
+    told = {light(tiny("cls"), precision).computation for precision in ("float32", "bfloat16")}
+    assert len(told) == 2
+    assert light(tiny("cls"), "float32").computation in told
+    assert light(tiny("router", router=True)).computation is None
 
 
 def test_nothing_to_encode_exports_nothing(tmp_path, monkeypatch):

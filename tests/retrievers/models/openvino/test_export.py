@@ -14,7 +14,6 @@ from lateral.retrievers.models.openvino.export import (
     MANIFEST,
     MODEL,
     TOKENIZER,
-    cache_folder,
     export_folder,
     export_transformer,
 )
@@ -105,14 +104,3 @@ def test_cache_that_can_not_be_written_is_reported(tmp_path, monkeypatch, tiny):
     monkeypatch.setenv("LATERAL_CACHE", str(tmp_path / "file"))
     with pytest.raises(ModelNotFoundError, match="can't keep the exported model"):
         export_transformer(transformer_of(tiny("cls")))
-
-
-def test_cache_is_where_the_environment_says(monkeypatch):
-    monkeypatch.setenv("LATERAL_CACHE", "/a")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/b")
-    monkeypatch.setenv("HOME", "/c")
-    assert cache_folder() == Path("/a")
-    monkeypatch.delenv("LATERAL_CACHE")
-    assert cache_folder() == Path("/b/lateral")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_folder() == Path("/c/.cache/lateral")
