@@ -1,15 +1,16 @@
-"""Loading a ColBERT checkpoint quietly, with one error for whatever goes wrong, and for what is merely mentioned."""
+"""Loading a checkpoint quietly, with one error for whatever goes wrong, and for what is merely mentioned."""
 
 from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
 
 from ....errors import ModelNotFoundError
 from ..sentence_transformer import one_at_a_time, quiet_loading
-from .checkpoint import ColbertCheckpoint
 
 __all__ = ["checked_loading"]
 
@@ -21,9 +22,20 @@ REASON_CHARS = 300
 SHOWN_WEIGHTS = 3
 
 
+class _Stored(Protocol):
+    """What is in a folder."""
+
+    @property
+    def path(self) -> Path: ...
+
+
 @contextmanager
-def checked_loading(checkpoint: ColbertCheckpoint) -> Iterator[None]:
+def checked_loading(checkpoint: _Stored, *, never_used: Sequence[str] = NEVER_USED) -> Iterator[None]:
     """Has one checkpoint loaded at a time, without progress bars and warnings of third parties.
+
+    Args:
+        checkpoint: What is loaded.
+        never_used: Layers whose weights may be missing, as nothing is computed with them.
 
     Raises:
         ModelNotFoundError: What runs inside fails on the files, or transformers reports weights that the files lack and
@@ -31,7 +43,7 @@ def checked_loading(checkpoint: ColbertCheckpoint) -> Iterator[None]:
     """
     from safetensors import SafetensorError
 
-    report = _Report()
+    report = _Report(never_used)
     logger = logging.getLogger(REPORTS)
     level = logger.level
     try:
@@ -58,8 +70,9 @@ def checked_loading(checkpoint: ColbertCheckpoint) -> Iterator[None]:
 class _Report(logging.Filter):
     """Reads transformers' reports on loaded weights instead of showing them."""
 
-    def __init__(self) -> None:
+    def __init__(self, never_used: Sequence[str]) -> None:
         super().__init__()
+        self._never_used = never_used
         self.bad: list[str] = []
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -70,6 +83,6 @@ class _Report(logging.Filter):
         for line in text.splitlines():
             name, _, state = line.partition("|")
             is_bad = any(word in state.partition("|")[0] for word in BAD_STATES)
-            if is_bad and not any(layer in name for layer in NEVER_USED):
+            if is_bad and not any(layer in name for layer in self._never_used):
                 self.bad.append(name.strip())
         return False

@@ -1,0 +1,86 @@
+"""Rerankers by name: a built-in one is a module of this folder, another package's one an entry point."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from typing import TypeAlias
+
+from ..errors import InvalidArgumentError
+from .reranker import Reranker
+
+__all__ = ["ENTRY_POINT_GROUP", "choose_reranker", "find_reranker", "open_reranker"]
+
+Factory: TypeAlias = Callable[..., Reranker]
+
+BUILT_IN = "cross-encoder=MODEL"  # named in a message alone
+ENTRY_POINT_GROUP = "lateral.rerankers"
+SHOWN_CHARS = 80
+
+
+def find_reranker(spelled: str) -> Factory:
+    """Returns what builds the reranker of this name.
+
+    The name "cross-encoder" means `RERANKER` of the module `lateral.rerankers.cross_encoder`. A reranker of another
+    package is its entry point in the group "lateral.rerankers".
+
+    Args:
+        spelled: The name, alone or with its model: "cross-encoder=MODEL".
+
+    Raises:
+        InvalidArgumentError: Nobody offers a reranker of this name.
+    """
+    name = spelled.partition("=")[0]
+    module = f"{__package__}.{name.replace('-', '_')}"
+    factory = None
+    if name.replace("-", "").isidentifier() and "_" not in name and importlib.util.find_spec(module) is not None:
+        factory = getattr(importlib.import_module(module), "RERANKER", None)
+    if factory is None:
+        for entry in entry_points(group=ENTRY_POINT_GROUP, name=name):
+            factory = entry.load()
+    if factory is None:
+        raise InvalidArgumentError(
+            f"there is no reranker named {name[:SHOWN_CHARS]!r}: {BUILT_IN} is built in, others are handed over as "
+            "objects"
+        )
+    found: Factory = factory
+    return found
+
+
+def open_reranker(spelled: str, settings: Mapping[str, object] | None = None) -> Reranker:
+    """Returns the reranker of this name; its model is loaded when it is first used.
+
+    Args:
+        spelled: Its name and, behind "=", its model: a name or a folder. Such as
+            "cross-encoder=cross-encoder/ms-marco-MiniLM-L6-v2".
+        settings: Other arguments of its constructor, such as {"candidates": 100}.
+
+    Raises:
+        InvalidArgumentError: Nobody offers a reranker of this name, or it can't be built so.
+    """
+    factory = find_reranker(spelled)
+    name, _, model = spelled.partition("=")
+    try:
+        return factory(*([model] if model else []), **(settings or {}))
+    except TypeError as err:
+        raise InvalidArgumentError(
+            f"the reranker {spelled[:SHOWN_CHARS]!r} can't be built: {err}; name its model as in "
+            f"{name}=cross-encoder/ms-marco-MiniLM-L6-v2, or a folder"
+        ) from err
+
+
+def choose_reranker(given: str | Reranker | None) -> Reranker | None:
+    """Returns the reranker that a caller named or handed over.
+
+    Raises:
+        InvalidArgumentError: It is neither a name nor an object with the method of the contract.
+    """
+    if given is None:
+        return None
+    if isinstance(given, str):
+        return open_reranker(given)
+    if not callable(getattr(given, "rerank", None)):
+        raise InvalidArgumentError(f"reranker must be a name or an object with a method rerank(), got {given!r:.80}")
+    return given
