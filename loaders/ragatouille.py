@@ -15,6 +15,7 @@ from .text import clean
 __all__ = ["import_ragatouille"]
 
 COLLECTION, IDS, METADATA = "collection.json", "pid_docid_map.json", "docid_metadata_map.json"
+OWN_FIELDS = ("source", "page", "kind", "document_id")  # of a node: a filter never looks for metadata of these names
 BETWEEN = 2  # characters between the places of two passages, as a blank line would be
 SHOWN_CHARS = 80
 
@@ -24,7 +25,8 @@ def import_ragatouille(path: str | Path) -> list[Document]:
 
     A document is what RAGatouille has one id for, in the order of the passages, and each of its passages is a section
     of its own: no chunk crosses from one into the next, and one that is longer than a chunk is cut. Metadata that a
-    filter can't read, such as an object in an object, become JSON text, and the document's warnings say so.
+    filter can't read, such as an object in an object, become JSON text, and the document's warnings say so; and which
+    keys a filter never finds, since a node has fields of these names.
 
     Only three files of JSON are read. The vectors are not: RAGatouille keeps them compressed, in pickles. So the texts
     are encoded anew when they are added.
@@ -104,6 +106,8 @@ def _document(path: Path, source: str, passages: list[str], metadata: Mapping[st
         start += len(text) + BETWEEN
     values, changed = _readable(path, source, metadata)
     notes = [f"metadata that no filter can read are kept as JSON text: {', '.join(changed)}"] if changed else []
+    if hidden := [key for key in values if key in OWN_FIELDS]:
+        notes.append(f"a filter for {', '.join(hidden)} reads the node's own, not the metadata of the same name")
     if not any(text.strip() for text in passages):
         notes.append("it has no text")
     return Document(source, tuple(sections), freeze_metadata(values), tuple(notes))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InvalidArgumentError
+from ..arguments import check_positive
 from .candidates_files import ReducedFiles, candidates_name
 from .candidates_reduction import ReducedSegment
 from .maxsim import MaxSimSearch
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 EXACT_TOKENS_UP_TO = 4_000_000
 # Of 100,000 texts of 128 tokens (MiniLM's, with noise) 100 candidates hold 0.990 of the ten best, 200 0.995, 500 all.
 CANDIDATES = 500
+REPAIR = "`lateral verify --repair` makes it anew"
 SPARE = 10  # candidates for each hit that is asked for, at least
 
 Positions = tuple[NDArray[np.int64], NDArray[np.float32]]
@@ -43,7 +44,7 @@ class CandidateSearch:
         exact: The search over all texts.
         reduced: The reduced tokens of segments, by the segments' files.
         candidates: How many texts are scored exactly, at least.
-        exact_up_to: Up to how many tokens of allowed texts search is exact.
+        exact_up_to: Up to how many tokens of allowed texts search is exact, those that an accelerator holds left out.
     """
 
     def __init__(
@@ -80,8 +81,7 @@ class CandidateSearch:
         check_scores(query)
         texts = self._exact.texts(allowed)
         wanted = max(self._candidates, SPARE * top_k)
-        tokens = self._exact.total if allowed is None else self._exact.counts[texts].sum()
-        if len(texts) <= wanted or tokens <= self._exact_up_to:
+        if len(texts) <= wanted or self._exact.cpu_tokens(texts) <= self._exact_up_to:
             return self._exact.search(query, top_k, allowed)
         return self._exact.best(self.candidates(query, texts, wanted), query, top_k, allowed)
 
@@ -157,16 +157,19 @@ class Candidates:
 
         return snapshot.cached(rows[0][0], build)  # by its folder: a generation may get one, or another, later
 
+    def close(self) -> None:
+        """Lets go of the files; the next search opens them again."""
+        with self._lock:
+            self._opened = None
+
 
 def check_candidates(candidates: int) -> int:
     """Returns the number unchanged.
 
     Raises:
-        InvalidArgumentError: It is below 1.
+        InvalidArgumentError: It is no whole number of at least 1.
     """
-    if candidates < 1:
-        raise InvalidArgumentError(f"candidates must be at least 1, got {candidates}")
-    return candidates
+    return check_positive("candidates", candidates)
 
 
 def _read(folder: Path, files: str, space: VectorSpace) -> Mapping[str, ReducedSegment]:
@@ -174,10 +177,12 @@ def _read(folder: Path, files: str, space: VectorSpace) -> Mapping[str, ReducedS
         return {}
     try:
         held = ReducedFiles(folder)
-        return held.opened() if held.serves(space) else {}
+        if held.serves(space):
+            return held.opened()
+        logger.warning("search is exact: '%s' was made by another version: %s", folder, REPAIR)
     except (OSError, ValueError) as err:
-        logger.warning("search is exact: '%s' can't be read: %s", folder, err)
-        return {}
+        logger.warning("search is exact: '%s' can't be read (%s): %s", folder, err, REPAIR)
+    return {}
 
 
 def _highest(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .array_files import write_array
 from .candidates_reduction import METHOD, ReducedSegment
 from .retriever import VectorSpace
 from .store import Snapshot
@@ -76,7 +77,8 @@ class CandidateUse:
 
     Args:
         candidates: How many texts are scored exactly.
-        recall: The share of the ten best texts of exact search that is among them, measured when it was built.
+        recall: The share of the ten best texts of exact search that is among them, estimated when it was built from
+            stored texts in place of questions, for which it may be a little lower; see `measured_recall`.
         is_usable: Whether its files are there; where they are not, search is exact.
     """
 
@@ -87,7 +89,10 @@ class CandidateUse:
     def __str__(self) -> str:
         if not self.is_usable:
             return "damaged, search is exact: run `lateral verify --repair`"
-        return f"{self.candidates:,} texts are scored exactly, recall@10 against exact search {self.recall:.3f}"
+        return (
+            f"{self.candidates:,} texts are scored exactly, recall@10 against exact search about {self.recall:.3f} "
+            "(estimated from stored texts)"
+        )
 
 
 class ReducedFiles:
@@ -153,10 +158,14 @@ class ReducedFiles:
 
 
 def write_reduced(folder: Path, file: str, reduced: ReducedSegment) -> ReducedEntry:
-    """Returns what the manifest says of a segment's reduced tokens, after writing their files."""
-    reduced.codes.tofile(_path(folder, file, CODES))
-    np.stack([reduced.starts, reduced.widths]).tofile(_path(folder, file, TEXTS))
-    reduced.basis.tofile(_path(folder, file, BASIS))
+    """Returns what the manifest says of a segment's reduced tokens, after writing their files.
+
+    Raises:
+        OSError: The disk is full, or refuses to be written.
+    """
+    write_array(_path(folder, file, CODES), reduced.codes)
+    write_array(_path(folder, file, TEXTS), np.stack([reduced.starts, reduced.widths]))
+    write_array(_path(folder, file, BASIS), reduced.basis)
     tokens, kept = reduced.codes.shape
     return ReducedEntry(len(reduced.starts), tokens, kept, reduced.scale)
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .candidates import CandidateSearch
 from .candidates_files import (
@@ -31,6 +32,10 @@ logger = logging.getLogger(__name__)
 RECALL_AT = 10
 RECALL_QUERIES = 16  # each searches exactly, which takes most of the time
 QUERY_TOKENS = 32  # as a query of ColBERT has
+# A question matches the best of all texts about as well as a text matches the best of so many others: with MiniLM's
+# token vectors a mean cosine of 0.58 and 0.60 on Cranfield, 0.48 and 0.49 on XQuAD.
+OTHER_TEXTS = 32
+SEED = 0  # the same index has the same recall
 GROWN = 0.1  # of the texts: when so many more or fewer are there, recall is measured anew
 
 
@@ -72,7 +77,9 @@ def refresh_candidates(
 def candidate_problems(
     retriever: str, snapshot: Snapshot, space: VectorSpace, published: Mapping[str, bool], *, exact_up_to: int
 ) -> list[Problem]:
-    """Returns whether a candidate stage is missing that the index should have; the bytes of one are checked elsewhere.
+    """Returns whether the candidate stage that the index should have is missing, or is one that no search uses.
+
+    That its files are as they were published is checked elsewhere.
 
     Args:
         retriever: The retriever's name.
@@ -82,15 +89,21 @@ def candidate_problems(
         exact_up_to: Up to how many tokens search is exact.
     """
     name = candidates_name(retriever)
-    if name in published or _tokens([token_segment(rows) for rows in snapshot.vectors(space)]) <= exact_up_to:
+    if name in published:
+        found = snapshot.published(name) if published[name] else None
+        return [] if found is None else _misfits(found[0], snapshot.folder, space)
+    if _tokens([token_segment(rows) for rows in snapshot.vectors(space)]) <= exact_up_to:
         return []
     return [Problem(name, "it is not built: search is exact", "refresh", derived=name)]
 
 
 def measured_recall(exact: MaxSimSearch, search: CandidateSearch, candidates: int) -> float:
-    """Returns the share of the best texts that is among the candidates, on average over texts of the index as queries.
+    """Returns about what share of the best texts for a question is among the candidates; no encoder is needed.
 
-    A query is the first tokens of a text, so no encoder is needed. Of the texts that are best for it, itself is one.
+    A query is the first tokens of a stored text, turned away from it in random directions until they match it as little
+    as a question matches its best text; the text itself is not looked for. The recall for questions is still a little
+    lower. On Cranfield with 15, 20 and 30 candidates of 1,398 texts: 0.986, 0.994 and 0.999, for questions 0.970, 0.987
+    and 0.995 (for texts as they are, 0.999, 1.000 and 1.000).
 
     Args:
         exact: The search over all texts.
@@ -98,13 +111,35 @@ def measured_recall(exact: MaxSimSearch, search: CandidateSearch, candidates: in
         candidates: How many candidates are taken.
     """
     texts = exact.texts()
-    asked = texts[np.linspace(0, len(texts) - 1, min(RECALL_QUERIES, len(texts))).astype(np.int64)]
-    shares = []
-    for text in asked:
-        query = exact.tokens(np.array([text]))[:QUERY_TOKENS]
-        best, _ = exact.best_texts(texts, query, RECALL_AT)
-        shares.append(np.isin(best, search.candidates(query, texts, candidates)).mean())
-    return float(np.mean(shares)) if shares else 1.0
+    if len(texts) < 2:
+        return 1.0
+    chance, shares = np.random.default_rng(SEED), []
+    for text in _spread(texts, RECALL_QUERIES):
+        others = texts[texts != text]
+        query = _like_a_question(exact, text, _spread(others, OTHER_TEXTS), chance)
+        best, _ = exact.best_texts(others, query, RECALL_AT)
+        shares.append(np.isin(best, search.candidates(query, others, candidates)).mean())
+    return float(np.mean(shares))
+
+
+def _spread(texts: NDArray[np.int64], number: int) -> NDArray[np.int64]:
+    """Returns so many of the texts, evenly spread over them, or all."""
+    return texts[np.linspace(0, len(texts) - 1, min(number, len(texts))).astype(np.int64)]
+
+
+def _like_a_question(
+    exact: MaxSimSearch, text: int, others: NDArray[np.int64], chance: np.random.Generator
+) -> NDArray[np.float32]:
+    """Returns a text's first tokens, turned so far that they match the text as the best of the others matches it."""
+    query = exact.tokens(np.array([text]))[:QUERY_TOKENS]
+    _, scores = exact.best_texts(others, query, 1)
+    cosine = min(max(float(scores.max()) / len(query), 0.0), 1.0)
+    noise = chance.standard_normal(query.shape).astype(np.float32)
+    noise /= np.linalg.norm(noise, axis=1, keepdims=True)
+    turned = cosine * query + (1 - cosine**2) ** 0.5 * noise
+    norms = np.linalg.norm(turned, axis=1, keepdims=True)
+    result: NDArray[np.float32] = (turned / np.where(norms > 0, norms, 1)).astype(np.float32)
+    return result
 
 
 def _tokens(segments: Sequence[TokenSegment]) -> int:
@@ -121,7 +156,19 @@ def _published(writer: Writer, name: str, space: VectorSpace) -> ReducedFiles | 
     except (OSError, ValueError) as err:
         logger.info("the candidate stage is made anew: %s", err)
         return None
-    return files if files.serves(space) else None
+    return files if files.serves(space) and files.is_whole() else None
+
+
+def _misfits(folder: Path, index: Path, space: VectorSpace) -> list[Problem]:
+    """Returns why a stage whose files are as they were published is not used."""
+    try:
+        files = ReducedFiles(folder)
+        if files.serves(space) and files.is_whole():
+            return []
+        reason = "its files are cut short" if files.serves(space) else "it was made by another version"
+    except (OSError, ValueError) as err:
+        reason = f"it can't be read: {err}"
+    return [Problem(str(folder.relative_to(index)), f"{reason}: search is exact", "refresh")]
 
 
 def _build(

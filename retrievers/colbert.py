@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeAlias
 
 import numpy as np
@@ -15,6 +15,7 @@ from ..loaders.node import Node
 from .bi_encoder import check_space
 from .candidates import CANDIDATES, EXACT_TOKENS_UP_TO, Candidates, CandidateSearch, check_candidates
 from .candidates_refresh import candidate_problems, refresh_candidates
+from .device_tokens import DeviceTokens, accelerator
 from .explanation import Explanation
 from .hit import Hit, check_top_k
 from .indexed import attached, hits_at, opened, storage_space
@@ -30,9 +31,11 @@ from .store.formats import VectorFormat, check_format
 from .store.verify import Problem
 from .token_matches import token_matches
 from .token_pooling import PooledEncoder, check_pool_factor
+from .unit_vectors import check_normalised
 
 __all__ = ["RETRIEVER", "ColBERTRetriever"]
 
+NAME = "colbert"
 DERIVED = "plaid"
 
 Search: TypeAlias = Callable[[NDArray[np.float32], int, NDArray[np.bool_] | None], Positions]
@@ -48,6 +51,9 @@ class ColBERTRetriever:
     Up to about four million token vectors every text is scored. Above, those are that come near by token vectors of
     less precision: `lateral status` shows how many of the best are among them. Those vectors are derived, and
     where they are missing or damaged search is exact. So it is with index="exact", and where a filter allows few texts.
+
+    Where the encoder computes on a GPU ("cuda"), texts are looked through there too, as many as half of its free memory
+    holds, and every one of these is scored; hits and scores are the CPU's. Where the GPU fails the CPU searches.
 
     With index="plaid", for corpora that exact search is slow for, RAGatouille's PLAID names the candidates, and their
     scores are computed from the index's own vectors as ever: what it misses is missing, and no score is approximate.
@@ -72,13 +78,13 @@ class ColBERTRetriever:
 
     Raises:
         InvalidArgumentError: There is neither a model nor an encoder, the format is none, pool_factor or candidates
-            is below 1, or index or bits is none of those offered.
+            is below 1, index or bits is none of those offered, or bits are said without index="plaid".
 
     Source:
         Khattab & Zaharia 2020, ColBERT, section 3; Santhanam et al. 2022, PLAID.
     """
 
-    name = "colbert"
+    name = NAME
     default_format: VectorFormat = "float16"
     exact_up_to = EXACT_TOKENS_UP_TO
 
@@ -113,6 +119,7 @@ class ColBERTRetriever:
         self._bits = None if bits is None else check_bits(bits, index)
         self._plaid: PlaidIndex | None = None
         self._pooled: TokenEncoder | None = None
+        self._on_device: DeviceTokens | None = None
         self._index: Index | None = None
         self._lock = threading.Lock()
 
@@ -127,6 +134,7 @@ class ColBERTRetriever:
             if self._pooled is None:
                 encoder = self._encoder or load_colbert(str(self._model), backend=self._backend)
                 self._pooled = encoder if self._pool_factor == 1 else PooledEncoder(encoder, self._pool_factor)
+                self._on_device = DeviceTokens(partial(accelerator, encoder))
             return self._pooled
 
     @property
@@ -179,20 +187,36 @@ class ColBERTRetriever:
 
     def refresh(self, writer: Writer) -> None:
         """Merges vector segments where that pays, and brings what names candidates up to date; loads no model."""
+        self._bring_up(writer, build=True)
+
+    def keep_up(self, writer: Writer) -> bool:
+        """Does the same but for building PLAID, which clusters all vectors anew; returns whether that is all.
+
+        PLAID is built by `refresh`, at the end of a run. Until then what it was built of is searched exactly, too,
+        where more has changed than it can be searched beside.
+        """
+        return self._bring_up(writer, build=False)
+
+    def _bring_up(self, writer: Writer, *, build: bool) -> bool:
+        """Returns whether everything is up to date then."""
+        is_all = True
         writer.merge_segments()
         with opened(self._index, self.name).read() as snapshot:
             made = self._made(snapshot)
             if made is None or made.space is None:
-                return
+                return True
             plaid = self._plaid_of(made)
             if plaid is None:
-                writer.unpublish(DERIVED)
-            else:
+                writer.unpublish(self._derived)
+            elif build:
                 plaid.refresh(writer, snapshot, made.space)
+            else:
+                is_all = plaid.keep_up(writer, snapshot, made.space)
             candidates = self._candidates if self._kind_of(made) is None else None
             refresh_candidates(
                 writer, self.name, snapshot, made.space, candidates=candidates, exact_up_to=self.exact_up_to
             )
+        return is_all
 
     def check_ready(self) -> None:
         """Raises unless what the index derives for this retriever can be made here; called before it is promised.
@@ -217,6 +241,12 @@ class ColBERTRetriever:
             return []
         return candidate_problems(self.name, snapshot, made.space, published, exact_up_to=self.exact_up_to)
 
+    def close(self) -> None:
+        """Lets go of the files of what names candidates; the next search opens them again."""
+        with self._lock:
+            self._plaid = None
+        self._near.close()
+
     def explain(self, query: str, node: Node) -> Explanation:
         """Returns which of the node's tokens each of the query's tokens matched, how well, and for how much.
 
@@ -235,14 +265,20 @@ class ColBERTRetriever:
         return token_matches(self.encoder, query, node)
 
     def _query(self, query: str) -> NDArray[np.float32]:
-        return np.asarray(self.encoder.encode_queries([query])[0], np.float32)
+        vectors = np.asarray(self.encoder.encode_queries([query])[0], np.float32)
+        check_normalised(vectors, self.encoder.space.model)
+        return vectors
 
     def _search(self, snapshot: Snapshot) -> MaxSimSearch:
-        def build() -> MaxSimSearch:
-            segments = [token_segment(rows) for rows in snapshot.vectors(self._space(snapshot))]
-            return MaxSimSearch(segments, len(snapshot.chunk_ids()))
+        space = self._space(snapshot)  # each time: what is cached may be what another retriever of this name searched
 
-        return snapshot.cached(self.name, build)
+        def build() -> MaxSimSearch:
+            segments = [token_segment(rows) for rows in snapshot.vectors(space)]
+            return MaxSimSearch(segments, len(snapshot.chunk_ids()), device=self._on_device)
+
+        # By the segments: a generation's may be merged, and what names candidates is then of the merged ones.
+        files = sorted(segment.file for _, segment in snapshot.segments())
+        return snapshot.cached("/".join([self.name, *files]), build)
 
     def _searching(self, snapshot: Snapshot) -> Search:
         """Returns what searches: exact search, or candidates or PLAID with exact search behind them."""
@@ -267,8 +303,13 @@ class ColBERTRetriever:
         bits = check_bits(self._bits or made.settings.get("bits"), kind)
         with self._lock:
             if self._plaid is None or self._plaid.bits != bits:
-                self._plaid = PlaidIndex(bits, DERIVED)
+                self._plaid = PlaidIndex(bits, self._derived)
             return self._plaid
+
+    @property
+    def _derived(self) -> str:
+        """The name of its PLAID index: another retriever of the index may have one too."""
+        return DERIVED if self.name == NAME else f"{DERIVED}-{self.name}"
 
     def _kind_of(self, made: RetrieverConfig) -> str | None:
         """Returns "exact" or "plaid" as this retriever says, else as the index was made; None where neither says."""
@@ -286,7 +327,7 @@ class ColBERTRetriever:
         return next((it for it in config.retrievers if it.name == self.name), None) if config else None
 
     def _space(self, snapshot: Snapshot) -> VectorSpace:
-        made = self._made(snapshot)
+        made = snapshot.cached(f"{self.name}/made", lambda: self._made(snapshot))
         if made is not None and made.space is not None:
             check_space(self.encoder, made.space)
             return made.space

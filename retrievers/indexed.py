@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Protocol, TypeGuard
+from typing import Protocol, TypeGuard, runtime_checkable
 
 from ..errors import IndexConfigError
 from .hit import Hit, ranked
 from .retriever import Encoder, TokenEncoder, VectorSpace, Where
 from .store import Index, Snapshot, Writer
 
-__all__ = ["IndexedRetriever", "attached", "hits_at", "is_indexed", "opened", "storage_space"]
+__all__ = [
+    "Closes",
+    "IndexedRetriever",
+    "KeepsUp",
+    "attached",
+    "close_files",
+    "hits_at",
+    "is_indexed",
+    "opened",
+    "storage_space",
+]
 
 
 class IndexedRetriever(Protocol):
@@ -47,6 +57,34 @@ class IndexedRetriever(Protocol):
     def retrieve(self, query: str, top_k: int, where: Where | None = None) -> list[Hit]:
         """Returns at most top_k hits, best first."""
         ...
+
+
+@runtime_checkable
+class KeepsUp(Protocol):
+    """A retriever that derives something that takes long to build: once, at the end of a run that adds documents."""
+
+    def keep_up(self, writer: Writer) -> bool:
+        """Does the cheap part of `refresh` in the middle of a run; returns whether that was all there was to do.
+
+        What it leaves out must be searched by other means until then, as after a writer that was killed.
+        """
+        ...
+
+
+@runtime_checkable
+class Closes(Protocol):
+    """A retriever that keeps files open between searches."""
+
+    def close(self) -> None:
+        """Lets go of them; the next search opens them again."""
+        ...
+
+
+def close_files(retrievers: Iterable[object]) -> None:
+    """Has those retrievers of an index let go of their files that keep some; of others `close` may mean anything."""
+    for retriever in retrievers:
+        if is_indexed(retriever) and isinstance(retriever, Closes):
+            retriever.close()
 
 
 def is_indexed(retriever: object) -> TypeGuard[IndexedRetriever]:

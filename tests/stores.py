@@ -74,9 +74,9 @@ def found_by_chroma(rag, query, top_k=10):
         return retriever._search(snapshot, search, retriever.encoder.encode_queries([query])[0], top_k)
 
 
-def pass_for_intact(rag):
-    """Writes the hashes of what Chroma's folder holds now into the catalog: as if it had been built so."""
-    folder = generation_folder(rag)
+def pass_for_intact(rag, name="chroma"):
+    """Writes the hashes of what a derived index's folder holds now into the catalog: as if it had been built so."""
+    folder = generation_folder(rag, name)
     files = {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in folder.rglob("*")
@@ -84,10 +84,10 @@ def pass_for_intact(rag):
     }
     with sqlite3.connect(rag.index.folder / "catalog.sqlite") as connection:
         connection.execute("DELETE FROM meta WHERE key = 'seal'")  # the catalog's own damage is not what is looked at
-        connection.execute("UPDATE derived SET files = ? WHERE name = 'chroma'", (json.dumps(files),))
+        connection.execute("UPDATE derived SET files = ? WHERE name = ?", (json.dumps(files), name))
 
 
-def generation_folder(rag):
-    """Where the published generation of Chroma stands."""
+def generation_folder(rag, name="chroma"):
+    """Where the published generation of a derived index stands."""
     with rag.index.read() as snapshot:
-        return snapshot.published("chroma")[0]
+        return snapshot.published(name)[0]

@@ -11,7 +11,7 @@ from ...loaders.document import Document
 from ...loaders.files import SkippedFile
 from ...loaders.indexed_text import indexed_text
 from ...loaders.node import LoadFailure, Node, document_id
-from ...retrievers.indexed import IndexedRetriever
+from ...retrievers.indexed import IndexedRetriever, KeepsUp
 from ...retrievers.store import NewVectors, StoredDocument, Writer, hash_text
 from .encoding import EncodingThread, SpaceEncoder, check_spaces, encoders_of
 from .report import AddReport
@@ -169,7 +169,7 @@ class Ingest:
         if self._touched:
             self._writer.touch(self._touched)
         if self._writer.needs_refresh():
-            self._refresh()
+            self._refresh(is_last=True)
         return replace(
             self._report, failed=tuple(self._failed), skipped=tuple(self._skipped), warnings=tuple(self._warnings)
         )
@@ -231,14 +231,20 @@ class Ingest:
         self._commits += 1
         self._unrefreshed += nodes
         if self._unrefreshed >= max(REFRESH_NODES, self._report.nodes // 2):
-            self._refresh()
+            self._refresh(is_last=False)
         elif self._commits % MERGE_COMMITS == 0:
             self._writer.merge_segments()
 
-    def _refresh(self) -> None:
+    def _refresh(self, *, is_last: bool) -> None:
+        """Has retrievers bring up to date what they derive: before the run's end, of some only what takes little."""
+        is_all = True
         for retriever in self._retrievers:
-            retriever.refresh(self._writer)
-        self._writer.mark_refreshed()
+            if is_last or not isinstance(retriever, KeepsUp):
+                retriever.refresh(self._writer)
+            else:
+                is_all = retriever.keep_up(self._writer) and is_all
+        if is_all:  # else the end of this run, or the next run where this one is killed, has to do it
+            self._writer.mark_refreshed()
         self._unrefreshed = 0
 
     def _advance(self, documents: int, building: str = "") -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ...loaders.files import SkippedFile
 from ...loaders.node import LoadFailure
+from ..plain_markdown import plain_markdown
 
 __all__ = ["AddReport"]
 
@@ -47,11 +48,14 @@ class AddReport:
         return f"{done} ({self.nodes} nodes written)" if self.nodes else done
 
     def _repr_markdown_(self) -> str:
-        """Shows the outcome in a notebook."""
-        failed = [f"- failed `{it.source}`: {it.reason}" for it in self.failed]
-        skipped = [f"- skipped `{it.source}`: {it.reason}" for it in self.skipped]
-        warnings = [f"- `{source}`: {words}" for source, words in self.warnings]
-        return "\n".join([self.summary(), "", *failed, *skipped, *warnings]).strip()
+        """Shows the outcome in a notebook; names of files and what is said of them are shown letter by letter."""
+        named = [
+            *(("failed", it.source, it.reason) for it in self.failed),
+            *(("skipped", it.source, it.reason) for it in self.skipped),
+            *(("note", source, words) for source, words in self.warnings),
+        ]
+        lines = [f"- {what} {plain_markdown(source)}: {plain_markdown(words)}" for what, source, words in named]
+        return "\n".join([self.summary(), "", *lines]).strip()
 
     def as_dict(self) -> dict[str, object]:
         """Returns the report as plain JSON values; parts of files that were not read stand with what was skipped."""

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeAlias
 
-from ...errors import IndexConfigError, InvalidArgumentError
+from ...errors import IndexConfigError, IndexNotFoundError, InvalidArgumentError
 from ...loaders.chunking import DEFAULT_CHUNK_OVERLAP, DEFAULT_CHUNK_SIZE, Chunker, default_count_tokens
 from ...retrievers.indexed import IndexedRetriever, is_indexed, storage_space
 from ...retrievers.registry import DEFAULT_RETRIEVERS, open_retriever
 from ...retrievers.retriever import Retriever
-from ...retrievers.store import IndexConfig, RetrieverConfig
+from ...retrievers.store import Index, IndexConfig, RetrieverConfig
 
 __all__ = [
     "RetrieverChoice",
     "check_chunking",
     "choose_retrievers",
     "indexed",
+    "made_config",
     "make_chunker",
     "make_config",
     "move_stores",
@@ -29,6 +31,19 @@ RetrieverChoice: TypeAlias = str | Retriever
 # Settings that no vector depends on, so that an index can move to others; those of a group go together.
 MOVABLE = (("store",), ("index", "bits"))
 MAX_CHUNK_SIZE = 512  # by default, for encoders that read more: a passage stays short enough to be cited and read
+
+
+def made_config(folder: Path) -> IndexConfig | None:
+    """Returns how the index was made, None where there is none or it holds no document: it may be made anew.
+
+    Raises:
+        StoreError: There is something that can't be read.
+    """
+    try:
+        with Index(folder).read() as snapshot:
+            return snapshot.config() if snapshot.count("FROM documents") else None
+    except IndexNotFoundError:
+        return None
 
 
 def choose_retrievers(chosen: Sequence[RetrieverChoice] | None, config: IndexConfig | None) -> list[Retriever]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..array_files import write_array
 from ..retriever import VectorSpace
 from ..store import Snapshot
 from .collection import ChromaFailed
@@ -74,8 +75,8 @@ class Generation:
 def write_generation(folder: Path, manifest: Manifest, snapshot: Snapshot) -> None:
     """Notes in a folder that a store holds every chunk of the snapshot."""
     (folder / MANIFEST).write_text(json.dumps(asdict(manifest)), "utf-8")
-    snapshot.chunk_ids().tofile(folder / IDS)
-    snapshot.chunk_hashes().tofile(folder / HASHES)
+    write_array(folder / IDS, snapshot.chunk_ids())
+    write_array(folder / HASHES, snapshot.chunk_hashes())
 
 
 class Coverage:

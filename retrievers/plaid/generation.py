@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..array_files import write_array
 from ..store.segments import hash_file
 from .texts import KEY, IndexedTexts
 
-__all__ = ["BITS", "STORE", "Coverage", "Generation", "Manifest", "PlaidFailed", "damaged_file", "write_generation"]
+__all__ = [
+    "BITS",
+    "STORE",
+    "Coverage",
+    "Generation",
+    "Manifest",
+    "PlaidFailed",
+    "colbert_version",
+    "damaged_file",
+    "write_generation",
+]
 
 MANIFEST, KEYS = "manifest.json", "texts.bin"
 STORE = "store"  # colbert-ai's files, inside the generation's folder
@@ -55,27 +66,40 @@ class Generation:
         folder: One whose files have been found as they were published.
 
     Raises:
-        PlaidFailed: It can't be read, or is of another version.
+        PlaidFailed: It can't be read, or is of another version; or colbert-ai is not installed.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        installed = colbert_version()
         try:
             self.manifest = Manifest(**json.loads((folder / MANIFEST).read_text("utf-8")))
             self.keys: NDArray[np.bytes_] = np.fromfile(folder / KEYS, KEY)
         except (OSError, ValueError, TypeError) as err:
             raise PlaidFailed(f"'{folder}' can't be read: {err}") from err
-        if (self.manifest.version, self.manifest.colbert) != (VERSION, version("colbert-ai")):
+        if (self.manifest.version, self.manifest.colbert) != (VERSION, installed):
             raise PlaidFailed(f"'{folder}' was made by another version")
         if len(self.keys) != self.manifest.texts:
             raise PlaidFailed(f"'{folder}' names {len(self.keys)} texts in place of {self.manifest.texts}")
 
 
+def colbert_version() -> str:
+    """Returns which version of colbert-ai is installed.
+
+    Raises:
+        PlaidFailed: None is.
+    """
+    try:
+        return version("colbert-ai")
+    except PackageNotFoundError as err:
+        raise PlaidFailed("PLAID needs RAGatouille: pip install 'lateral[colbert]'") from err
+
+
 def write_generation(folder: Path, texts: IndexedTexts, space: str, bits: int) -> None:
     """Notes in a folder that PLAID holds every text that has tokens, in the order of their numbers."""
-    manifest = Manifest(space, bits, len(texts.filled), texts.tokens, version("colbert-ai"))
+    manifest = Manifest(space, bits, len(texts.filled), texts.tokens, colbert_version())
     (folder / MANIFEST).write_text(json.dumps(asdict(manifest)), "utf-8")
-    texts.keys[texts.filled].tofile(folder / KEYS)
+    write_array(folder / KEYS, texts.keys[texts.filled])
 
 
 def damaged_file(folder: Path, files: str) -> str | None:

@@ -14,9 +14,9 @@ from ..maxsim import MaxSimSearch
 from ..retriever import VectorSpace
 from ..store import Snapshot, Writer
 from ..store.verify import Problem
-from .generation import BITS, Coverage, Generation, PlaidFailed, damaged_file
+from .generation import BITS, Coverage, Generation, PlaidFailed, colbert_version, damaged_file
 from .opened import OpenedPlaid
-from .refresh import is_wanted, refresh_generation
+from .refresh import is_wanted, keep_generation, refresh_generation
 from .search import PlaidView
 from .texts import IndexedTexts, open_texts
 from .toolchain import check_toolchain
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 DEFAULT_BITS = 2  # ColBERTv2's own
 BYTE = 8  # bits
 PACKAGES = ("ragatouille", "langchain_classic")
+VERIFY = "`lateral verify --repair`"
 
 
 class PlaidIndex:
@@ -77,12 +78,13 @@ class PlaidIndex:
             space: The space of the token vectors.
             search: Exact search over them.
         """
-        views: list[PlaidView | None] = snapshot.cached(f"{self._name}/view", list)
+        published = snapshot.published(self._name)
+        if published is None:
+            return None
+        # By its folder: a generation of the index may get one, or another, later.
+        views: list[PlaidView | None] = snapshot.cached(f"{self._name}/{published[0].name}", list)
         if views:
             return views[0]
-        published = snapshot.published(self._name)
-        if published is None:  # looked for again: one may follow
-            return None
         with self._lock:
             found = self._open(*published, space)
         if found is None:
@@ -104,7 +106,19 @@ class PlaidIndex:
         try:
             refresh_generation(writer, self._name, snapshot, space, self.bits)
         except PlaidFailed as err:
-            logger.warning("PLAID could not be brought up to date, search is exact until it is: %s", err)
+            logger.warning(
+                "PLAID could not be brought up to date, search is exact until it is: %s; then run %s", err, VERIFY
+            )
+
+    def keep_up(self, writer: Writer, snapshot: Snapshot, space: VectorSpace) -> bool:
+        """Returns whether nothing has to be built; what is published says so where it still serves.
+
+        Args:
+            writer: The index's writer.
+            snapshot: What it has committed.
+            space: The space of the vectors.
+        """
+        return keep_generation(writer, self._name, snapshot, space, self.bits)
 
     def find_problems(self, snapshot: Snapshot, space: VectorSpace, published: Mapping[str, bool]) -> list[Problem]:
         """Returns what is wrong with PLAID beyond the bytes of its files: searches would be exact.
@@ -114,9 +128,24 @@ class PlaidIndex:
             space: The space of the vectors.
             published: See `lateral.retrievers.store.verify.SelfChecking`.
         """
-        if self._name in published or not is_wanted(open_texts(snapshot, space)):
+        if self._name in published:
+            found = snapshot.published(self._name) if published[self._name] else None
+            return [] if found is None else self._misfits(found[0], snapshot.folder, space)
+        if not is_wanted(open_texts(snapshot, space)):
             return []
         return [Problem(self._name, "PLAID is not built: search is exact", "refresh", derived=self._name)]
+
+    def _misfits(self, folder: Path, index: Path, space: VectorSpace) -> list[Problem]:
+        """Returns why a generation whose files are as they were published is not used, or is not the one wanted."""
+        try:
+            manifest = _readable(folder, space).manifest
+        except PlaidFailed as err:
+            reason = f"{err}: search is exact"
+        else:
+            if manifest.bits == self.bits:
+                return []
+            reason = f"PLAID keeps {manifest.bits} bits of a dimension in place of {self.bits}"
+        return [Problem(folder.relative_to(index).as_posix(), reason, "refresh")]
 
     def _open(self, folder: Path, files: str, space: VectorSpace) -> tuple[Generation, OpenedPlaid] | None:
         """Returns the generation in a folder, checked and opened once; None when it is not to be used."""
@@ -150,17 +179,29 @@ def check_bits(bits: int | str | None, index: str | None) -> int:
         return DEFAULT_BITS
     if isinstance(bits, bool) or str(bits) not in map(str, BITS):
         raise InvalidArgumentError(f"bits must be 1, 2 or 4, got {bits!r:.80}")
-    if index is None:
+    if index != "plaid":
         raise InvalidArgumentError("bits are those of a PLAID index: say index='plaid' too")
     return int(bits)
 
 
 def _checked(folder: Path, files: str, space: VectorSpace) -> tuple[Generation, OpenedPlaid]:
-    if (file := damaged_file(folder, files)) is not None:
-        raise PlaidFailed(
-            f"'{folder / file}' is not the file that was published: `lateral verify --repair` builds it anew"
-        )
+    colbert_version()  # raises where there is none: what is advised below would not help
+    try:
+        if (file := damaged_file(folder, files)) is not None:
+            raise PlaidFailed(f"'{folder / file}' is not the file that was published")
+        generation = _readable(folder, space)
+    except PlaidFailed as err:
+        raise PlaidFailed(f"{err}: {VERIFY} builds it anew") from err
+    return generation, OpenedPlaid(generation)
+
+
+def _readable(folder: Path, space: VectorSpace) -> Generation:
+    """Returns the generation in a folder.
+
+    Raises:
+        PlaidFailed: It was made by another version or of another space.
+    """
     generation = Generation(folder)
     if generation.manifest.space != space.fingerprint:
         raise PlaidFailed(f"'{folder}' holds vectors of another space")
-    return generation, OpenedPlaid(generation)
+    return generation

@@ -28,6 +28,7 @@ __all__ = ["BuildJob", "build_apart", "serve"]
 PR_SET_PDEATHSIG = 1
 LAST_WORDS_BYTES = 4_000
 REASON_CHARS = 500
+PROBE_BYTES = 1 << 20  # what could not be written has filled the disk up to its last blocks
 SAMPLES = 8
 ASKED = 32  # of a text's own vectors, as many as a query has
 NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}  # there colbert-ai compiles with nvcc, and faiss-cpu fails
@@ -79,7 +80,11 @@ def build_apart(job: BuildJob) -> None:
             process.wait()
         errors.seek(max(0, errors.seek(0, os.SEEK_END) - LAST_WORDS_BYTES))
         words = errors.read().decode("utf-8", "replace").strip()
-    _raise_if_failed(told, process.returncode, words)
+    try:
+        _raise_if_failed(told, process.returncode, words)
+    except PlaidFailed:
+        _try_disk(Path(job.folder))
+        raise
 
 
 def serve() -> None:
@@ -146,6 +151,20 @@ def _raise_if_failed(told: bytes, status: int, words: str) -> None:
         raise OSError(failed["errno"], os.strerror(failed["errno"]), failed.get("file"))
     if "failed" in failed:
         raise PlaidFailed(str(failed["failed"])[-REASON_CHARS:])
+
+
+def _try_disk(folder: Path) -> None:
+    """Writes a little: what torch and colbert-ai say of a full disk names neither the disk nor a number.
+
+    Raises:
+        OSError: The disk is full, or refuses to be written.
+    """
+    path = folder / "probe"
+    with path.open("wb") as file:
+        file.write(bytes(PROBE_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
 
 
 def _end(thread: threading.ExceptHookArgs) -> None:

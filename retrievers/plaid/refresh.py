@@ -8,12 +8,12 @@ from pathlib import Path
 from ...errors import MissingExtraError, MissingToolError
 from ..retriever import VectorSpace
 from ..store import Snapshot, Writer
-from .generation import Coverage, Generation, PlaidFailed, damaged_file
+from .generation import Coverage, Generation, PlaidFailed, colbert_version, damaged_file
 from .process import BuildJob, build_apart
 from .texts import IndexedTexts, open_texts
 from .toolchain import check_toolchain
 
-__all__ = ["MIN_TEXTS", "MIN_TOKENS", "is_wanted", "refresh_generation"]
+__all__ = ["MIN_TEXTS", "MIN_TOKENS", "is_wanted", "keep_generation", "refresh_generation"]
 
 logger = logging.getLogger(__name__)
 
@@ -36,20 +36,37 @@ def refresh_generation(writer: Writer, name: str, snapshot: Snapshot, space: Vec
         StoreError: The disk is full, or the index can't be written.
         IndexCorruptError: A segment of vectors is damaged.
     """
-    texts = open_texts(snapshot, space)
-    if not is_wanted(texts):
-        logger.info("PLAID is not built below %d texts and %d token vectors: search is exact", MIN_TEXTS, MIN_TOKENS)
-        writer.unpublish(name)
-        return
-    if _serves(_published(snapshot, name), texts, space, bits):
-        writer.keep(name)
+    if keep_generation(writer, name, snapshot, space, bits):
         return
     try:
         check_toolchain()
     except (MissingToolError, MissingExtraError) as err:
         raise PlaidFailed(str(err)) from err
+    colbert_version()  # raises where there is none, before a process is started
+    texts = open_texts(snapshot, space)
     logger.info("building PLAID: %d texts, %d token vectors, %d bits", len(texts.filled), texts.tokens, bits)
     writer.publish(name, lambda folder: build_apart(_job(snapshot, space, bits, folder)))
+
+
+def keep_generation(writer: Writer, name: str, snapshot: Snapshot, space: VectorSpace, bits: int) -> bool:
+    """Returns whether nothing has to be built: the published generation serves and says so, or none is wanted.
+
+    Args:
+        writer: The index's writer.
+        name: Of the derived index.
+        snapshot: What the writer has committed.
+        space: The space of the vectors.
+        bits: Of each dimension.
+    """
+    texts = open_texts(snapshot, space)
+    if not is_wanted(texts):
+        logger.info("PLAID is not built below %d texts and %d token vectors: search is exact", MIN_TEXTS, MIN_TOKENS)
+        writer.unpublish(name)
+        return True
+    if _serves(_published(snapshot, name), texts, space, bits):
+        writer.keep(name)
+        return True
+    return False
 
 
 def is_wanted(texts: IndexedTexts) -> bool:

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from ...errors import MissingToolError
 from ...extras import require
-from ..models.openvino.export import cache_folder
+from ..cache_folder import cache_folder
 
 __all__ = ["check_toolchain", "compiling"]
 
@@ -24,14 +24,17 @@ BATON = "lock"  # torch's own lock beside an extension that it compiles
 LOCK = ".lateral.lock"
 
 
-def check_toolchain() -> None:
-    """Raises unless what compiles colbert-ai's extensions is here; they are looked over at each opening, so always.
+def check_toolchain() -> str:
+    """Returns where what compiles colbert-ai's extensions is; they are looked over at each opening, so always.
+
+    Nothing is run.
 
     Raises:
         MissingToolError: The C++ compiler, Python's headers or ninja is missing; says what installs it.
     """
     compiler = os.environ.get("CXX") or COMPILER
-    if shutil.which(compiler) is None:
+    found = shutil.which(compiler)
+    if found is None:
         raise MissingToolError(
             f"PLAID needs a C++ compiler, and there is no {compiler!r}: `apt-get install g++`, or use index='exact'"
         )
@@ -41,10 +44,12 @@ def check_toolchain() -> None:
             f"PLAID compiles against Python's headers, and '{headers}' has none: `apt-get install python3-dev`, or use "
             "index='exact'"
         )
-    if _ninja_folder() is None:
+    ninja = _ninja_folder()
+    if ninja is None:
         raise MissingToolError(
             "PLAID needs ninja to compile, and there is none: `pip install ninja`, or use index='exact'"
         )
+    return f"{found}, {headers / 'Python.h'}, {os.path.join(ninja, 'ninja')}"
 
 
 @contextmanager

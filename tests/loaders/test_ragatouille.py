@@ -62,6 +62,24 @@ def test_metadata_that_no_filter_can_read_become_text_and_are_named(folder):
     assert care.warnings == ("metadata that no filter can read are kept as JSON text: author, mixed",)
 
 
+def test_metadata_that_a_filter_never_finds_are_named(folder, tmp_path):
+    taken = {
+        "care": {"source": "a vet", "page": 7, "kind": "guide", "document_id": "x", "year": 2024},
+        "code": {"a": 1},
+    }
+    (folder / "docid_metadata_map.json").write_text(json.dumps(taken))
+    care, code = import_ragatouille(folder)
+    assert dict(care.metadata) == taken["care"]
+    assert care.warnings == (
+        "a filter for source, page, kind, document_id reads the node's own, not the metadata of the same name",
+    )
+    assert code.warnings == ()
+    rag = RAG(tmp_path / "index", retrievers="bm25")
+    report = rag.add([care, code])
+    assert [source for source, _ in report.warnings] == ["care"]
+    assert rag.retrieve("snake", where={"source": "a vet"}) == []
+
+
 def test_metadata_may_be_missing_and_texts_may_be_blank_or_hold_controls(folder):
     (folder / "docid_metadata_map.json").unlink()
     (folder / "collection.json").write_text(json.dumps(["Line\r\none\u0000", "two \ud800", " "]))

@@ -17,6 +17,7 @@ from lateral.errors import InvalidArgumentError
 from lateral.retrievers.candidates import CandidateSearch, check_candidates
 from lateral.retrievers.candidates_files import ReducedFiles
 from lateral.retrievers.candidates_reduction import padded_counts, reduce_segment
+from lateral.retrievers.candidates_refresh import measured_recall
 from lateral.retrievers.colbert import ColBERTRetriever
 from lateral.retrievers.maxsim import MaxSimSearch, TokenSegment
 from lateral.retrievers.models.colbert import load_colbert
@@ -135,6 +136,26 @@ def test_a_query_that_is_no_number_is_an_error():
         search.search(np.full((2, DIM), np.nan, np.float32), 1)
 
 
+@pytest.mark.parametrize("count", [0, 1, 2, 40])
+def test_where_all_texts_are_candidates_the_recall_is_one(count):
+    exact, search = candidate_search([segment_of(text_like([8] * count))])
+    assert measured_recall(exact, search, max(count, 1)) == 1
+
+
+def test_recall_is_estimated_from_queries_that_are_vaguer_than_stored_texts():
+    texts = text_like(np.random.default_rng(3).integers(5, 60, 1_500), seed=3)
+    exact, search = candidate_search([segment_of(texts)])
+    everything = np.arange(1_500)
+    shares = []
+    for at in np.linspace(0, 1_499, 16).astype(int):
+        query = texts[at][:32]
+        best, _ = exact.best_texts(everything, query, 10)
+        shares.append(np.isin(best, search.candidates(query, everything, 12)).mean())
+    estimated = [measured_recall(exact, search, candidates) for candidates in (12, 12, 100, 1_500)]
+    assert estimated[0] == estimated[1] < np.mean(shares)
+    assert estimated[1] < estimated[2] <= estimated[3] == 1
+
+
 def test_an_index_without_texts_has_no_candidates():
     _, search = candidate_search([segment_of([])])
     assert search.search(text_like([3])[0], 5)[0].tolist() == []
@@ -158,8 +179,11 @@ def test_texts_of_about_one_length_are_filled_up_to_it():
 
 def test_the_number_of_candidates_is_checked():
     assert check_candidates(5) == 5
-    with pytest.raises(InvalidArgumentError, match="at least 1, got 0"):
-        ColBERTRetriever("some", candidates=0)
+    for wrong in (0, -1, 2.5, True, "x", None):
+        with pytest.raises(
+            InvalidArgumentError, match=f"candidates must be a whole number of at least 1, got {wrong!r}"
+        ):
+            ColBERTRetriever("some", candidates=wrong)
 
 
 class Near(ColBERTRetriever):
@@ -212,9 +236,13 @@ def test_status_shows_how_many_candidates_there_are_and_their_recall(rag):
     use = rag.status().vectors["colbert"].candidates
     assert (use.candidates, use.is_usable) == (20, True)
     assert 0 < use.recall <= 1
-    assert str(use) == f"20 texts are scored exactly, recall@10 against exact search {use.recall:.3f}"
+    recall = f"recall@10 against exact search about {use.recall:.3f} (estimated from stored texts)"
+    assert str(use) == f"20 texts are scored exactly, {recall}"
     assert "colbert-candidates" in rag.status().derived
-    assert set(hits(rag)) <= set(exact_hits(rag, top_k=80))
+    found, best = hits(rag, top_k=20), exact_hits(rag, top_k=80)
+    assert len(found) == 20
+    assert set(found) < set(best)
+    assert found[0] == best[0]
 
 
 def test_what_is_added_replaced_and_removed_is_found_replaced_and_gone(rag):
@@ -325,7 +353,10 @@ def test_a_writer_that_is_killed_leaves_an_index_that_is_searched(rag, encoder):
         source = f"doc-{last}"
         assert source in rag.status().sources
         query = documents([int(last)])[0]["text"]
-        assert set(hits(rag, query)) <= set(exact_hits(rag, query, 500))
+        found, best = hits(rag, query), exact_hits(rag, query, 500)
+        assert len(found) == 5
+        assert set(found) < set(best)
+        assert source in dict(hits(rag, query, 20))
         assert {problem.cure for problem in rag.verify().problems} <= {"refresh"}
     assert rag.verify(repair=True).remaining == ()
 

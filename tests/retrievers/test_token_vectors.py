@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from lateral import RAG, BiEncoderRetriever, BM25Retriever, ColBERTRetriever
-from lateral.errors import IndexConfigError, InvalidArgumentError
+from lateral.errors import EncoderMismatchError, IndexConfigError, InvalidArgumentError
 from lateral.retrievers import HashEmbedder
 from lateral.retrievers.retriever import VectorSpace
+from lateral.retrievers.store import Index
 
 DIM = 16
 
@@ -63,9 +64,9 @@ def test_segments_without_vectors_are_freed_with_their_texts(rag):
         assert len(snapshot.segments()) == 1
 
 
-def test_values_that_halves_cannot_hold_are_refused(tmp_path):
+def test_vectors_that_are_not_of_length_1_are_refused(tmp_path):
     rag = RAG(tmp_path / "index", retrievers=(ColBERTRetriever(encoder=WordVectors(scale=1e6)),))
-    with pytest.raises(InvalidArgumentError, match="values that float16 can't hold"):
+    with pytest.raises(InvalidArgumentError, match=r"vectors of length 1, got one of length 1e\+06"):
         rag.add({"id": "a", "text": "alpha beta"})
 
 
@@ -81,6 +82,39 @@ def test_a_score_is_in_its_scale(tmp_path):
     rag = RAG(tmp_path / "index", retrievers=(ColBERTRetriever(encoder=WordVectors(), vectors="int8"),))
     rag.add({"id": "a", "text": "alpha beta gamma delta epsilon zeta"})
     assert 0.99 < rag.retrieve("alpha beta gamma delta epsilon zeta")[0].score <= 1
+
+
+def test_an_encoder_of_another_space_is_refused_after_one_that_fits_has_searched_the_same_index(tmp_path):
+    RAG(tmp_path / "index", retrievers=(ColBERTRetriever(encoder=WordVectors()),)).add(
+        {"id": "a", "text": "alpha beta"}
+    )
+    other = WordVectors()
+    other.space = VectorSpace("other words", DIM, "other words")
+    index = Index(tmp_path / "index")
+    fitting, wrong = ColBERTRetriever(encoder=WordVectors()), ColBERTRetriever(encoder=other)
+    for retriever in (fitting, wrong):
+        retriever.attach(index)
+    assert [hit.node.source for hit in fitting.retrieve("alpha", 1)] == ["a"]
+    with pytest.raises(EncoderMismatchError, match="'other words' makes vectors of another space"):
+        wrong.retrieve("alpha", 1)
+
+
+class Second(ColBERTRetriever):
+    """Another one in the same index."""
+
+    name = "colbert-2"
+
+
+def test_a_second_colbert_retriever_leaves_the_first_one_its_plaid(tmp_path):
+    first = ColBERTRetriever(encoder=WordVectors(), pool_factor=1)
+    second = Second(encoder=WordVectors(), index="exact")
+    rag = RAG(tmp_path / "index", retrievers=(first, second))
+    rag.add({"id": "a", "text": "alpha beta"})
+    with rag.index.write() as writer:
+        for name in ("plaid", "plaid-colbert-2"):
+            writer.publish(name, lambda folder: (folder / "manifest.json").write_text("{}"))
+        second.refresh(writer)
+    assert rag.status().derived == ("plaid",)
 
 
 def test_an_encoder_of_the_wrong_kind_is_refused():

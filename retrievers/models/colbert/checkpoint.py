@@ -15,6 +15,7 @@ from ...retriever import VectorSpace
 from ..fingerprint import file_sha256
 from ..folder import MAX_DIM, REASON_CHARS, ModelModule, read_object, transformer_config, weights_of
 from .shapes import tensor_shapes
+from .vocabulary import check_vocabulary
 
 __all__ = ["CheckpointFormat", "ColbertCheckpoint", "Expansion", "SideSettings", "read_checkpoint"]
 
@@ -135,18 +136,21 @@ def read_checkpoint(folder: Path) -> ColbertCheckpoint:
 
     Raises:
         ModelNotFoundError: The folder holds no ColBERT checkpoint, lacks `artifact.metadata`, brings code of its own,
-            has weights other than safetensors or of another dimension than it says, scores by another similarity than
-            cosine, or has settings that make no sense.
+            has weights other than safetensors or of another dimension than it says, or a tokenizer with more tokens
+            than the model, scores by another similarity than cosine, or has settings that make no sense.
     """
     from .modules import read_multi_vector
 
     try:
         config = _checked_config(folder)
         if (folder / METADATA).is_file() and STANFORD_ARCHITECTURE in (config.get("architectures") or []):
-            return _read_stanford(folder, config)
-        if (folder / "modules.json").is_file():
-            return read_multi_vector(folder)
-        raise ModelNotFoundError(_what_is_missing(folder, config))
+            found = _read_stanford(folder, config)
+        elif (folder / "modules.json").is_file():
+            found = read_multi_vector(folder)
+        else:
+            raise ModelNotFoundError(_what_is_missing(folder, config))
+        check_vocabulary(found.modules[0].path, folder)
+        return found
     except (OSError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as err:
         reason = f"{type(err).__name__}: {str(err)[:REASON_CHARS]}"
         raise ModelNotFoundError(

@@ -3,12 +3,14 @@
 import threading
 import time
 from concurrent.futures import CancelledError
+from types import MappingProxyType
 
 import numpy as np
+import pytest
 from builders import CountingEmbedder
 from lateral import RAG, BiEncoderRetriever
 from lateral.rag.indexing.encoding import ENCODE_BATCH, LARGEST_BATCH, EncodingThread, Pace, SpaceEncoder
-from lateral.rag.indexing.ingest import FIRST_NODES
+from lateral.rag.indexing.ingest import FIRST_NODES, REFRESH_NODES
 from lateral.retrievers import HashEmbedder
 
 
@@ -34,6 +36,64 @@ def test_a_text_that_is_being_encoded_is_not_encoded_twice(rag, embedder):
     rag.add(same)
     assert embedder.encoded.count("The same.") == 1
     assert rag.verify().problems == ()
+
+
+class Expensive:
+    """Derives what takes long to build, and says so."""
+
+    name, settings, encoder = "expensive", MappingProxyType({}), None
+
+    def __init__(self, is_cheap):
+        self.is_cheap = is_cheap
+        self.told = []
+
+    def attach(self, index):
+        self.index = index
+
+    def keep_up(self, writer):
+        self.told.append("keep up")
+        return self.is_cheap
+
+    def refresh(self, writer):
+        assert writer.needs_refresh()
+        self.told.append("refresh")
+
+    def retrieve(self, query, top_k, where=None):
+        return []
+
+
+@pytest.mark.parametrize("is_cheap", [True, False])
+def test_what_takes_long_is_built_once_at_the_end_of_a_long_run(tmp_path, is_cheap):
+    retriever = Expensive(is_cheap)
+    rag = RAG(tmp_path / "index", retrievers=(retriever,))
+    rag.add(iter(documents(2 * REFRESH_NODES + 1_000)))
+    assert retriever.told == ["keep up", "keep up", "refresh"]
+    rag.add(documents(1))
+    assert retriever.told == ["keep up", "keep up", "refresh"], "nothing has changed"
+
+
+class Interrupted(Exception):
+    """Ends a run in the middle."""
+
+
+def test_what_an_interrupted_run_did_not_build_is_built_by_the_next(tmp_path):
+    retriever = Expensive(is_cheap=False)
+    rag = RAG(tmp_path / "index", retrievers=(retriever,))
+
+    def until_it_kept_up():
+        for document in documents(2 * REFRESH_NODES):
+            yield document
+            if retriever.told:
+                raise Interrupted("enough")
+
+    with pytest.raises(Interrupted, match="enough"):
+        rag.add(until_it_kept_up())
+    assert retriever.told == ["keep up"]
+    kept = rag.status().documents
+    assert kept >= REFRESH_NODES
+    rag.add(documents(1))
+    assert retriever.told == ["keep up", "refresh"]
+    assert rag.status().documents == kept
 
 
 class PatientEmbedder(HashEmbedder):

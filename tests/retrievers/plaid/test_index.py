@@ -3,12 +3,16 @@
 import json
 import logging
 import shutil
+from contextlib import closing
 
 import numpy as np
 import pytest
 from colbert_checkpoints import tiny_checkpoint
 from lateral import RAG, ColBERTRetriever
 from lateral.errors import InvalidArgumentError
+from lateral.loaders.chunking import Chunker
+from lateral.loaders.document import Document, Section
+from lateral.rag.indexing.ingest import Ingest
 from lateral.retrievers.models.colbert import load_colbert
 from lateral.retrievers.models.colbert.cures import import_ragatouille
 from plaid_passages import (
@@ -103,6 +107,31 @@ def test_few_changes_are_seen_at_once_and_build_nothing(rag):
         assert not {name for name, _ in found} & {"doc-3", "doc-4"}
         assert recall(hits(rag, query), exact(rag, query)) >= 0.9
     assert rag.verify().problems == ()
+
+
+def test_in_the_middle_of_a_run_nothing_is_built_and_what_was_added_is_searched_exactly(rag, encoder, texts):
+    first, retriever = generation_folder(rag), rag.retrievers[0]
+
+    def put(run, chosen):
+        for document in documents(chosen, "in the newer version"):
+            run.put(Document(document["id"], (Section(document["text"]),), {}), document["id"])
+        run.commit()
+
+    with (
+        rag.index.write() as writer,
+        closing(Ingest(writer, [retriever], lambda: Chunker(encoder.count_tokens, 128, 0))) as run,
+    ):
+        put(run, texts[:20])
+        assert retriever.keep_up(writer), "few have changed"
+        assert found_by_plaid(rag, QUERIES[0]) is not None
+        put(run, texts[:250])
+        assert not retriever.keep_up(writer)
+        assert generation_folder(rag) == first
+        assert found_by_plaid(rag, QUERIES[0]) is None
+        assert hits(rag, QUERIES[0]) == exact(rag, QUERIES[0])
+        run.finish()
+    assert generation_folder(rag) != first
+    assert found_by_plaid(rag, QUERIES[0]) is not None
 
 
 def test_many_changes_build_a_new_generation_beside_the_old_one(rag, texts):
@@ -206,6 +235,7 @@ def test_ragatouille_itself_opens_what_was_built_and_names_the_same(rag, tmp_pat
         ({"index": "plaid", "bits": 3}, "bits must be 1, 2 or 4, got 3"),
         ({"index": "plaid", "bits": True}, "bits must be 1, 2 or 4, got True"),
         ({"bits": 2}, "say index='plaid' too"),
+        ({"index": "exact", "bits": 2}, "say index='plaid' too"),
     ],
 )
 def test_wrong_choices_are_refused(options, message):

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,14 @@ def only(tmp_path, monkeypatch):
         monkeypatch.setattr(sys, "executable", str(tmp_path / "elsewhere" / "python"))
 
     return leave
+
+
+def test_what_is_found_is_named_and_not_run(only, tmp_path):
+    only()
+    programs, headers = tmp_path / "programs", sysconfig.get_path("include")
+    for name in ("c++", "ninja"):
+        (programs / name).touch(0o755)  # no program at all: it could not be run
+    assert check_toolchain() == f"{programs / 'c++'}, {headers}/Python.h, {programs / 'ninja'}"
 
 
 def test_a_missing_compiler_is_named_with_what_installs_it(only):

@@ -1,14 +1,14 @@
 """What a full disk and missing rights do: an error with a name, nothing lost, readers that notice nothing."""
 
 import os
-import resource
 import shutil
 import subprocess
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from full_disks import file_system, fill, no_file_longer_than
 from lateral import RAG, BiEncoderRetriever
 from lateral.errors import IndexNotFoundError, StorageError, StoreError
 from lateral.retrievers import HashEmbedder
@@ -30,38 +30,6 @@ def hits(rag):
 def texts(found):
     """Returns the hits without their scores, which change with every document that was committed before the error."""
     return [(node_id, text) for node_id, text, _ in found]
-
-
-@contextmanager
-def no_file_longer_than(limit):
-    """Makes the system refuse to write behind this offset of any file, as a full disk does, until the block ends."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-@contextmanager
-def file_system(place, size="1m"):
-    """Mounts a file system in memory; a test that another one covers is skipped where mounting is not permitted."""
-    place.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], capture_output=True, check=False
-    )
-    if done.returncode:
-        pytest.skip("mounting is not permitted here; the tests with RLIMIT_FSIZE and without rights have run")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", "-l", place], check=True)
-
-
-def fill(ballast):
-    with ballast.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(4096))
 
 
 @contextmanager
