@@ -1,6 +1,17 @@
 """The one client for chat models: deadlines, retries, a breaker, token use."""
 
 from .client import ChatClient, ChatStream
+from .messages import Content, Turn, image_part, text_part
 from .settings import Deadlines, Retries, Usage
 
-__all__ = ["ChatClient", "ChatStream", "Deadlines", "Retries", "Usage"]
+__all__ = [
+    "ChatClient",
+    "ChatStream",
+    "Content",
+    "Deadlines",
+    "Retries",
+    "Turn",
+    "Usage",
+    "image_part",
+    "text_part",
+]

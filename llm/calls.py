@@ -17,6 +17,7 @@ from ..errors import ChatModelError, ChatModelReplyError, ChatModelTimeoutError,
 from .breaker import Breaker
 from .failures import ChatFailure, Secret, bounded, chat_failure, shown_url
 from .loop import LoopThread
+from .messages import Content
 from .settings import Deadlines, Retries, Usage
 
 __all__ = ["Call", "End", "Line", "Meter", "Policy"]
@@ -58,7 +59,7 @@ class Call:
         events: How many events of an answer the running attempt has got.
     """
 
-    messages: list[dict[str, str]]
+    messages: list[dict[str, Content]]
     streamed: bool
     pieces: queue.SimpleQueue[str | End] = field(default_factory=queue.SimpleQueue)
     usage: Usage = field(default_factory=Usage)

@@ -14,6 +14,7 @@ from ..errors import ChatModelTimeoutError, ChatModelUnavailableError, InvalidAr
 from .breaker import Breaker
 from .calls import Call, End, Line, Meter, Policy
 from .failures import Secret, shown_url
+from .messages import Turn
 from .settings import Deadlines, Retries, Usage
 
 if TYPE_CHECKING:
@@ -67,22 +68,22 @@ class ChatClient:
         self._lock = threading.Lock()
         self._line: Line | None = None
 
-    def stream(self, messages: Sequence[Mapping[str, str]]) -> ChatStream:
+    def stream(self, messages: Sequence[Turn]) -> ChatStream:
         """Returns the answer's text as it comes; the request is on its way when this returns.
 
         Args:
-            messages: The chat's turns, each with "role" and "content".
+            messages: The chat's turns, each with "role" and "content": a text, or parts (see `image_part`).
 
         Raises:
             ChatModelUnavailableError: The server failed repeatedly, and its time to cool down is not over.
         """
         return self._call(messages, streamed=True)
 
-    def complete(self, messages: Sequence[Mapping[str, str]]) -> str:
+    def complete(self, messages: Sequence[Turn]) -> str:
         """Returns the whole answer, asked for in one piece: only the deadlines `connect` and `whole` apply.
 
         Args:
-            messages: The chat's turns, each with "role" and "content".
+            messages: The chat's turns, each with "role" and "content": a text, or parts (see `image_part`).
 
         Raises:
             ChatModelError: There is no answer; its subclasses say why.
@@ -104,7 +105,7 @@ class ChatClient:
     def __repr__(self) -> str:
         return f"ChatClient({self.model!r}, base_url={shown_url(self._url or '') or None!r})"
 
-    def _call(self, messages: Sequence[Mapping[str, str]], *, streamed: bool) -> ChatStream:
+    def _call(self, messages: Sequence[Turn], *, streamed: bool) -> ChatStream:
         turns = [dict(message) for message in messages]
         left = self._breaker.enter()
         if left:
@@ -193,12 +194,20 @@ class ChatStream(Iterator[str]):
 def _checked_url(url: str | None) -> str | None:
     if url is None:
         return None
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not _is_server(url):
         raise InvalidArgumentError(
             f"base_url must be such as 'http://localhost:8000/v1', http:// included, got {shown_url(url)!r:.80}"
         )
     return url
+
+
+def _is_server(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises where it is no number up to 65535
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable() and " " not in url
 
 
 def _read_key(variable: str, *, needed: bool) -> Secret:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -108,7 +109,10 @@ def bounded(text: str) -> str:
 
 def shown_url(url: str) -> str:
     """Returns a URL without user, password, query and fragment, where keys are put at times."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # it is none
+        return re.split(r"[?#]", url.rpartition("@")[2])[0]
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
 
 

@@ -9,17 +9,14 @@ from ..llm import Usage
 from ..retrievers.hit import Hit
 from .citing.citations import Citation
 from .context import Passage
+from .plain_markdown import BARE_ADDRESS, entity, plain_markdown
 from .prompt import source_name
 
 __all__ = ["Answer", "citation_as_dict", "hit_as_dict"]
 
-_MARKDOWN = re.compile(r"([\\`*_\[\]()<>!|&#~$])")
-# What starts a bare address where a renderer links those: "https://", "www." and an e-mail's "@".
-_ADDRESS = r":(?=//)|(?<=www)\.|(?<=[\w.+-])@(?=\w)"
 # What a document smuggles in must load nothing and lead nowhere: tags, <addresses>, images, links, their definitions.
 # No link or image does without "](" or "]:". Each becomes an entity, without a backslash before it to undo that.
-_ACTIVE = re.compile(rf"((?<!\\)\\*+)(<(?=[A-Za-z/!?])|!(?=\[)|\](?=[(:])|{_ADDRESS})", re.IGNORECASE)
-_BARE = re.compile(_ADDRESS, re.IGNORECASE)
+_ACTIVE = re.compile(rf"((?<!\\)\\*+)(<(?=[A-Za-z/!?])|!(?=\[)|\](?=[(:])|{BARE_ADDRESS})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +57,9 @@ class Answer:
         Emphasis, lists and code of the answer are rendered. HTML, images, links and addresses are shown as they are
         written, also inside the quotes of documents, and nothing is loaded. Formulas are left to the notebook.
         """
-        text = _ACTIVE.sub(lambda match: match[1][: len(match[1]) // 2 * 2] + _entity(match[2]), self.text)
+        text = _ACTIVE.sub(lambda match: match[1][: len(match[1]) // 2 * 2] + entity(match[2]), self.text)
         lines = dict.fromkeys(_source_line(citation) for citation in self.citations)
-        notes = [f"- {_plain(note)}" for note in self.degraded]
+        notes = [f"- {plain_markdown(note)}" for note in self.degraded]
         parts = [text, "\n".join(lines), "\n".join(["**Degraded**", "", *notes]) if notes else ""]
         return "\n\n".join(part for part in parts if part)
 
@@ -99,14 +96,5 @@ def _source_line(citation: Citation) -> str:
     if citation.source is None:
         return f"- {mark} [{citation.n}] no such passage"
     page = "" if citation.page is None else f", page {citation.page}"
-    quote = f": “{_plain(citation.quote)}”" if citation.quote else ""
-    return f"- {mark} [{citation.n}] {_plain(source_name(citation.source))}{page}{quote}"
-
-
-def _plain(text: str) -> str:
-    escaped = _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
-    return _BARE.sub(lambda match: _entity(match[0]), escaped)
-
-
-def _entity(char: str) -> str:
-    return f"&#{ord(char)};"
+    quote = f": “{plain_markdown(citation.quote)}”" if citation.quote else ""
+    return f"- {mark} [{citation.n}] {plain_markdown(source_name(citation.source))}{page}{quote}"

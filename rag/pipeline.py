@@ -18,9 +18,11 @@ from ..loaders.chunking import CountTokens, default_count_tokens
 from ..loaders.files import walk
 from ..loaders.limits import RENDER_DPI
 from ..loaders.page_image import PageImage
-from ..rerankers import Reranker
+from ..rerankers.registry import choose_reranker
+from ..rerankers.reranker import Reranker, candidates_of
 from ..retrievers.hit import Hit, check_top_k
 from ..retrievers.hybrid import DEFAULT_FUSION, Fusion, HybridRetriever, check_fusion
+from ..retrievers.indexed import close_files
 from ..retrievers.retriever import Encoder, Retriever, TokenEncoder, Where
 from ..retrievers.store import Index, IndexConfig, StoredDocument, Writer
 from ..retrievers.store.lock import writer_pid
@@ -57,7 +59,6 @@ logger = logging.getLogger(__name__)
 OnProgress: TypeAlias = Callable[[Progress], None]
 
 DEFAULT_INDEX = ".lateral"
-RERANK_DEPTH = 50  # candidates a reranker reads: recall past it grows little, its cost grows linearly
 CONTEXT_TOKENS = 2_000  # eight chunks of the default size: small enough for every chat model
 
 
@@ -73,7 +74,7 @@ class RAG:
             BM25 and the bi-encoder for a new one.
         fusion: How several retrievers are fused: "convex" by their scores, "rrf" by their ranks, or a function of your
             own; see `lateral.retrievers.hybrid.HybridRetriever`. No index depends on it.
-        reranker: Reorders the fused hits; None for none.
+        reranker: Reorders the fused hits: a name with its model, "cross-encoder=MODEL", or an object; None for none.
         generator: Writes the answer from the passages; None for `ExtractiveGenerator`, which quotes and works offline.
         strict: Raise `ChatModelError` when the generator's model can't be had. Otherwise the answer is the passages
             that answer best, with their citations, and its `degraded` says "generator".
@@ -82,7 +83,7 @@ class RAG:
 
     Raises:
         InvalidArgumentError: The reranker or the generator has not the method of its contract, or there is no such
-            fusion.
+            reranker or fusion.
     """
 
     def __init__(
@@ -91,18 +92,17 @@ class RAG:
         *,
         retrievers: str | Sequence[RetrieverChoice] | None = None,
         fusion: str | Fusion = DEFAULT_FUSION,
-        reranker: Reranker | None = None,
+        reranker: str | Reranker | None = None,
         generator: Generator | None = None,
         strict: bool = False,
         chunk_size: int | None = None,
         chunk_overlap: int | None = None,
     ) -> None:
-        _check_method("reranker", reranker, "rerank")
         _check_method("generator", generator, "generate")
         self.index = Index(path)
         self._chosen = [retrievers] if isinstance(retrievers, str) else retrievers
         self._fusion = check_fusion(fusion)
-        self._reranker = reranker
+        self.reranker = choose_reranker(reranker)
         self._generator = generator
         self._strict = strict
         self._chunk_size = chunk_size
@@ -196,13 +196,13 @@ class RAG:
         """
         check_top_k(top_k)
         asked = _readable(query)
-        depth = top_k if self._reranker is None else max(top_k, RERANK_DEPTH)
+        depth = top_k if self.reranker is None else max(top_k, candidates_of(self.reranker))
         try:
             candidates = self._candidates(asked, depth, where)
         except IndexCorruptError:
             logger.info("reading again: a writer may have replaced a file after it was looked up")
             candidates = self._candidates(asked, depth, where)
-        return candidates if self._reranker is None else self._reranker.rerank(asked, candidates, top_k)
+        return candidates if self.reranker is None else self.reranker.rerank(asked, candidates, top_k)
 
     def ask(self, question: str, *, top_k: int = 10, where: Where | None = None) -> Answer:
         """Returns the answer to a question, with checked citations.
@@ -255,7 +255,8 @@ class RAG:
 
     def explain(self, query: str, hit: ExplainedHit = 1, *, where: Where | None = None) -> HitExplanation:
         """Returns where a hit, its node or id, or the hit of a rank stands at each stage and why; see `explain_hit`."""
-        stages = Stages(self.index, self.retrievers, self._reranker, RERANK_DEPTH, self._fusion)
+        depth = 0 if self.reranker is None else candidates_of(self.reranker)
+        stages = Stages(self.index, self.retrievers, self.reranker, depth, self._fusion)
         return explain_hit(stages, _readable(query), hit, where=where)
 
     async def aadd(self, sources: Source | Iterable[Source]) -> AddReport:
@@ -285,6 +286,7 @@ class RAG:
     def close(self) -> None:
         """Closes the index's files and ends the parsing process; the next call opens what it needs again."""
         self._boxes.close()
+        close_files(self._resolved[1] if self._resolved else ())
         self.index.close()
 
     def __repr__(self) -> str:

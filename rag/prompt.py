@@ -30,11 +30,22 @@ INVISIBLE = re.compile(
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 
-# What text must not be able to write: our fences, and the turn marks that local servers read in plain text.
-_FENCE = re.compile(
-    r"<(?=(?i:\s*+(?:[/\\]\s*+)?(?:passage|question)|[|｜]|/?s>|(?:start|end)_of_turn>))|&(?=(?:amp;)*lt;)"
+# What text must not be able to write: our fences, and the turn marks that local servers read in plain text, as
+# <|im_end|>, </s>, <bos>, <<SYS>>, <end_of_turn> and [INST]. A model reads the full-width forms alike.
+_MARK = re.compile(
+    r"""
+    [<＜﹤] (?= \s*+ (?:[/\\／]\s*+)? (?:passage|question)
+             | [|｜]
+             | [/／]? (?:s|bos|eos|pad|unk|sys|(?:start|end)_of_turn) [>＞﹥] )
+  | [\[［] (?= [/／]? (?:inst|system_prompt|available_tools|tool_calls|tool_results|tool_content) [\]］] )
+    """,
+    re.VERBOSE | re.IGNORECASE,
 )
-_ESCAPED = re.compile(r"&(?:lt;|amp;(?=(?:amp;)*lt;))")
+_WRITTEN = {"<": "lt"} | {char: f"#{ord(char)}" for char in "＜﹤[［"}
+_NAMES = "|".join(_WRITTEN.values())
+_AMPERSAND = re.compile(rf"&(?=(?:amp;)*(?:{_NAMES});)")
+_ESCAPED = re.compile(rf"&(?:({_NAMES});|amp;(?=(?:amp;)*(?:{_NAMES});))")
+_READ = {name: char for char, name in _WRITTEN.items()} | {None: "&"}
 _PASSAGE = re.compile(r'<passage n="(\d+)"[^<>]*>\n(.*?)\n</passage>\n\n', re.DOTALL)
 _QUESTION = re.compile(r"<question>\n(.*)\n</question>", re.DOTALL)
 
@@ -49,9 +60,9 @@ class Message(TypedDict):
 def build_messages(question: str, passages: Sequence[Passage]) -> list[Message]:
     r"""Returns a system turn with the rules, and a user turn with the fenced passages and the question.
 
-    Text can't close its fence or open another: a "<" that would is written "&lt;", and an "&" before "lt;" is written
-    "&amp;", so that `parse_messages` gives every character back. Other text, code included, is shown as it is, without
-    the invisible characters of `INVISIBLE`.
+    Text can't close its fence, open another or write a server's turn mark: a "<" that would is written "&lt;" (and
+    "[" "&#91;"), and an "&" before such a name "&amp;", so that `parse_messages` gives every character back. Other
+    text, code included, is shown as it is, without the invisible characters of `INVISIBLE`.
 
     Args:
         question: What the user asks.
@@ -95,14 +106,18 @@ def source_name(source: str) -> str:
 
 
 def _opening(passage: Passage) -> str:
-    name = html.escape(" ".join(INVISIBLE.sub("", source_name(passage.source)).split()))
+    name = _marks_written(html.escape(" ".join(INVISIBLE.sub("", source_name(passage.source)).split())))
     page = "" if passage.page is None else f' page="{passage.page}"'
     return f'<passage n="{passage.n}" source="{name}"{page}>'
 
 
 def _shown(text: str) -> str:
-    return _FENCE.sub(lambda match: "&lt;" if match[0] == "<" else "&amp;", INVISIBLE.sub("", text))
+    return _marks_written(_AMPERSAND.sub("&amp;", INVISIBLE.sub("", text)))
+
+
+def _marks_written(text: str) -> str:
+    return _MARK.sub(lambda match: f"&{_WRITTEN[match[0]]};", text)
 
 
 def _restored(text: str) -> str:
-    return _ESCAPED.sub(lambda match: "<" if match[0] == "&lt;" else "&", text)
+    return _ESCAPED.sub(lambda match: _READ[match[1]], text)

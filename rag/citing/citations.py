@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -30,6 +31,11 @@ MIN_NEARNESS = 0.7
 MIN_COVERAGE = 0.6
 QUOTED_SHARE = (
     0.5  # from here on the quote is the claim; below, it is a word in it ("safe") and the rest must stand too
+)
+# What says where a quote stands: the number of a list's item, the page, the passage's number in the prompt.
+_REFERENCE = re.compile(
+    r"(?P<item>^[ \t*_•+-]*\d{1,3}[.)](?=\s))|\b(?:(?:page|pp?\.)\s?(?P<page>\d+)|(?:passage|source)\s?(?P<n>\d+))\b",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 
@@ -60,9 +66,11 @@ class Citation:
 def check_citations(answer_text: str, passages: Sequence[Passage], *, encoder: Encoder | None = None) -> list[Citation]:
     """Returns one citation a (claim, number) pair, in the answer's order.
 
-    A claim with a quote is supported when every quote in it stands verbatim in the passage (see `find_verbatim`). A
-    claim without one, or with a mere word or two of it in quotes, is supported when three things hold: each number in
-    it stands in the passage, so does each capitalised name, and its words or its meaning are near to a sentence there.
+    A claim with a quote is supported when every quote in it stands verbatim in the passage (see `find_verbatim`), and
+    so does each number and each capitalised name beside them. The passage's number and page, and those of a list's
+    items, need not. A claim without a quote, or with a mere word or two of it in quotes, is supported when three things
+    hold: each number in it stands in the passage, so does each capitalised name, and its words or its meaning are near
+    to a sentence there.
     Each passage is asked alone: support that two passages give only together is not credited.
 
     Out of scope: negation ("is not safe" beside "is safe"), who did what to whom, and whether the passage is right.
@@ -98,7 +106,10 @@ class _Pair:
 
 def _checked(pair: _Pair, judge: _Nearness, known_names: frozenset[str]) -> Citation:
     passage = pair.passage
-    quote, supported = (pair.quote, True) if pair.decided else _judged(pair, judge, known_names)
+    if pair.decided:
+        quote, supported = pair.quote, _stand(_without_references(pair.claim.unquoted, passage), passage, known_names)
+    else:
+        quote, supported = _judged(pair, judge, known_names)
     return Citation(passage.n, passage.document_id, passage.source, passage.page, quote, supported=supported)
 
 
@@ -107,8 +118,7 @@ def _judged(pair: _Pair, judge: _Nearness, known_names: frozenset[str]) -> tuple
     claim, passage, quote = pair.claim, pair.passage, pair.quote
     nearest, near = judge.nearest(claim, passage)
     stands = bool(quote) or not claim.quotes
-    agrees = _numbers_stand(claim, passage) and _names_stand(claim, passage, known_names)
-    return quote or nearest, stands and near and agrees
+    return quote or nearest, stands and near and _stand(claim.text, passage, known_names)
 
 
 def _quoted(claim: Claim, passage: Passage) -> tuple[str, bool]:
@@ -134,21 +144,35 @@ def _quotes_carry(claim: Claim) -> bool:
     return quoted >= QUOTED_SHARE * len(content_stems(claim.text))
 
 
-def _numbers_stand(claim: Claim, passage: Passage) -> bool:
-    return numbers(claim.text) <= numbers(passage.text, words=True)
+def _without_references(unquoted: str, passage: Passage) -> str:
+    """Returns what stands beside quotes without what only says where they stand: "2. On page 3 of ledger-2020.txt"."""
+    name = source_name(passage.source)
+    if re.search(r"[^\W\d_]", name):  # a name of digits alone would take numbers away
+        unquoted = unquoted.replace(name, " ")
+
+    def without(match: re.Match[str]) -> str:
+        right = match["item"] or match["page"] == str(passage.page) or match["n"] == str(passage.n)
+        return " " if right else match[0]
+
+    return _REFERENCE.sub(without, unquoted)
 
 
-def _names_stand(claim: Claim, passage: Passage, known_names: frozenset[str]) -> bool:
-    """Says whether each capitalised name of the claim stands in the passage or its source's name.
+def _stand(text: str, passage: Passage, known_names: frozenset[str]) -> bool:
+    """Says whether the numbers and names of a claim, or of what it says beside its quotes, stand in the passage."""
+    return numbers(text) <= numbers(passage.text, words=True) and _names_stand(text, passage, known_names)
+
+
+def _names_stand(text: str, passage: Passage, known_names: frozenset[str]) -> bool:
+    """Says whether each capitalised name of a text stands in the passage or its source's name.
 
     A word that opens a sentence is capitalised anyway: it counts as a name when another capitalised word follows, when
     it has further capitals, or when some passage writes it with a capital inside a sentence.
     """
     there = set(stems(f"{passage.text} {source_name(passage.source)}"))
-    words = capitalised(claim.text)
+    words = capitalised(text)
     for (word, opens), (following, _) in zip(words, [*words[1:], ("", False)], strict=False):
         is_name = not opens or word[1:] != word[1:].lower() or word.casefold() in known_names
-        is_name = is_name or bool(following and f"{word} {following}" in claim.text)
+        is_name = is_name or bool(following and f"{word} {following}" in text)
         if is_name and not there.issuperset(stems(word)):
             return False
     return True

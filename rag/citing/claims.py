@@ -24,6 +24,7 @@ _SOURCES = re.compile(
     r"^[#*_ \t]*+(?:sources|references|citations)[*_ \t]*+(?::[*_ \t]*+)?$", re.IGNORECASE | re.MULTILINE
 )
 _SOURCE_LINE = re.compile(r"\s*(?:[-*] +)?(?:\[\d+\]|\d+[.)])")
+_STOPS = frozenset(".:!?…;。！？")
 _CLOSERS = {"“": "”", "«": "»", "„": "“”", "「": "」", "『": "』", '"': '"'}
 
 
@@ -35,11 +36,13 @@ class Claim:
         text: The statement without its markers.
         quotes: What stands in quotation marks in it, without the marks.
         cited: The numbers of the passages that it cites, in order, each once. Never empty.
+        unquoted: The statement without what its quotes say: their marks stay, and the stop that a quote ends with.
     """
 
     text: str
     quotes: tuple[str, ...]
     cited: tuple[int, ...]
+    unquoted: str = ""
 
 
 @dataclass(slots=True)
@@ -198,12 +201,26 @@ def _clauses(text: str, sentence: tuple[int, int], groups: list[_Group]) -> Iter
     """Yields a claim a group of markers: the clause before it where that says enough, else the whole sentence."""
     start, end = sentence
     borders = [min(max(group.at, start), end) for group in groups[:-1]]
-    quotes: dict[str, tuple[str, ...]] = {}  # a sentence of nothing but markers would be read once a marker
+    read: dict[str, tuple[tuple[str, ...], str]] = {}  # a sentence of nothing but markers would be read once a marker
     for first, last, group in zip([start, *borders], [*borders, end], groups, strict=True):
         clause = text[first:last].strip()
         if len(content_stems(clause)) < MIN_CLAUSE_WORDS:
             clause = text[start:end]
-        if clause not in quotes:
-            inner = [clause[a + 1 : b - 1].strip() for a, b in _quote_spans(clause)]
-            quotes[clause] = tuple(quote for quote in inner if quote)
-        yield Claim(clause, quotes[clause], tuple(dict.fromkeys(group.cited)))
+        if clause not in read:
+            read[clause] = _quotes_and_rest(clause)
+        quotes, unquoted = read[clause]
+        yield Claim(clause, quotes, tuple(dict.fromkeys(group.cited)), unquoted)
+
+
+def _quotes_and_rest(clause: str) -> tuple[tuple[str, ...], str]:
+    """Returns what a clause quotes, and the clause without it."""
+    quotes: list[str] = []
+    rest: list[str] = []
+    position = 0
+    for first, last in _quote_spans(clause):
+        quote = clause[first + 1 : last - 1].strip()
+        if quote:
+            quotes.append(quote)
+        rest += [clause[position : first + 1], quote[-1:] if quote[-1:] in _STOPS else ""]
+        position = last - 1
+    return tuple(quotes), "".join([*rest, clause[position:]])

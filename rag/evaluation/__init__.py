@@ -13,7 +13,7 @@ from .judge import AnswerJudge
 from .known_items import known_items
 from .llm_questions import llm_questions
 from .made_questions import MadeQuestions, write_questions, write_review
-from .measures import document_ranking, score_queries, score_run
+from .measures import score_queries
 from .mteb_search import MtebSearch
 from .questions import QuestionCorpus, read_questions
 from .report_html import report_html
@@ -35,7 +35,6 @@ __all__ = [
     "MtebSearch",
     "QuestionCorpus",
     "compare",
-    "document_ranking",
     "estimate",
     "evaluate",
     "holm",
@@ -49,7 +48,6 @@ __all__ = [
     "report_html",
     "score_answers",
     "score_queries",
-    "score_run",
     "sweep",
     "write_qrels",
     "write_questions",

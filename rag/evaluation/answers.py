@@ -13,6 +13,7 @@ from ..answer import Answer
 from .answer_match import contains_answer, exact_match, token_f1
 from .corpus import JudgedCorpus
 from .judge import AnswerJudge
+from .patience import Patience
 
 __all__ = ["AnswerScores", "CitationScores", "MatchScores", "score_answers"]
 
@@ -48,6 +49,8 @@ class MatchScores:
         contains_answer: The share of answers that hold an expected one word for word.
         judged_correct: The share that the judge calls correct, of those with a clear verdict; None without a judge.
         judge_unclear: How many verdicts were neither, or could not be had.
+        judged_share: Of the answers that a judge was to compare, the share with a clear verdict: what `judged_correct`
+            stands on. None without a judge.
     """
 
     exact_match: float | None
@@ -55,6 +58,7 @@ class MatchScores:
     contains_answer: float | None
     judged_correct: float | None
     judge_unclear: int
+    judged_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class AnswerScores:
         citations: What they cite.
         matches: What they say.
         degraded: Answers for which the chat model could not be had.
-        p50_ms: The median time of an answer, from question to last word.
+        p50_ms: The median time of an answer, from question to last word; what an outage was waited for counts.
         prompt_tokens: Tokens that the chat model read, 0 without one; the judge's are not among them.
         completion_tokens: Tokens that it wrote.
     """
@@ -179,27 +183,33 @@ def _score_matches(corpus: JudgedCorpus, answerable: Mapping[str, Answer], judge
         _mean([contains_answer(answer.text, expected) for answer, expected in expecting]),
         _mean(clear),
         len(verdicts) - len(clear),
+        len(clear) / len(verdicts) if verdicts else None,
     )
 
 
 def _judge_all(judge: AnswerJudge, expecting: Sequence[tuple[Answer, Sequence[str]]]) -> list[bool | None]:
     """Returns the verdicts; one that can't be had is None, and is told in the log.
 
+    An outage is waited for (see `Patience`); where that is in vain the rest is not asked, and has no verdict.
+
     Raises:
         ChatModelError: Not one could be had.
     """
     verdicts: list[bool | None] = []
     failures: list[ChatModelError] = []
+    patience = Patience(judge.client.retries.cool_down)
     for answer, expected in expecting:
+        if patience.spent:
+            break
         try:
-            verdicts.append(judge.judge(answer.question, answer.text, expected))
+            verdicts.append(patience.ask(lambda: judge.judge(answer.question, answer.text, expected)))  # noqa: B023
         except ChatModelError as err:
             logger.warning("the judge gave no verdict on %.60r: %s", answer.question, err)
             failures.append(err)
             verdicts.append(None)
-    if failures and len(failures) == len(expecting):
+    if failures and len(failures) == len(verdicts):
         raise failures[0]
-    return verdicts
+    return verdicts + [None] * (len(expecting) - len(verdicts))
 
 
 def _refused(answer: Answer) -> float:

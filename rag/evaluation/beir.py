@@ -14,7 +14,7 @@ from ..indexing.sources import Source
 from .corpus import Qrels, evenly
 from .qrels import read_qrels
 from .remarks import Remark, RemarkCounter
-from .rows import identifier, read_objects
+from .rows import check_text, identifier, read_objects
 
 __all__ = ["BeirCorpus", "is_beir", "read_beir"]
 
@@ -138,8 +138,6 @@ def _read_texts(path: Path, found: RemarkCounter) -> tuple[dict[str, str], set[s
         title = row.get("title") or ""
         if not isinstance(title, str):
             raise InvalidArgumentError(f"{where}: expected 'title' to be a text, got {title!r:.60}")
-        if clean(document) != document:
-            raise InvalidArgumentError(f"{where}: the id {document!r:.60} holds control characters")
         whole = f"{title} {text}".strip()
         if document in texts or document in blank:
             words = "documents whose id stands twice; the first of each was kept"
@@ -158,7 +156,7 @@ def _read_queries(path: Path, found: RemarkCounter) -> dict[str, str]:
     queries: dict[str, str] = {}
     for number, row in read_objects(path):
         where = f"{path}, line {number}"
-        query, text = identifier(row, "_id", where), _text(row, where)
+        query, text = identifier(row, "_id", where), check_text(_text(row, where), where)
         if query in queries:
             words = "queries whose id stands twice; the first of each was kept"
             found.note("duplicate_queries", words, f"{where}, id {query!r:.60}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from math import fsum
 
 from ...loaders.node import LoadFailure
@@ -11,7 +11,7 @@ from .measures import mean_scores
 from .recommend import Candidate, Recommendation, recommend
 from .remarks import Remark
 from .result import DECIMALS, percentile
-from .significance import ALPHA, holm, paired_p
+from .significance import ALPHA, holm, paired_ps
 
 __all__ = ["JUDGED_BY", "Comparison", "Row", "against"]
 
@@ -23,9 +23,9 @@ class Row:
     """One configuration.
 
     Args:
-        name: What to call it, such as "bm25+bi-encoder, rrf".
+        name: What to call it, such as "bm25+bi-encoder, rrf" or "bm25, cross-encoder@50".
         scores: For each measure of `lateral.rag.evaluation.measures.MEASURES` the value of every query, in [0, 1].
-        milliseconds: For each query the time from text to hits, models loaded.
+        milliseconds: For each query that was timed the time from text to hits, models loaded.
         bytes_per_document: Of the index on disk, as far as this configuration needs it.
         gain: Mean difference in nDCG@10 to what it is tested against; None for that one itself.
         p: Of a paired randomization test of that difference, corrected for the number of tests.
@@ -70,6 +70,9 @@ class Row:
 class Comparison:
     """Configurations side by side on one corpus, in one run.
 
+    Attributes:
+        recommendation: Which configuration to take, and why; found out from the rows.
+
     Args:
         corpus: What the corpus is called.
         rows: One a configuration.
@@ -82,6 +85,8 @@ class Comparison:
         remarks: What was odd about the corpus.
         failed: Documents that could not be read.
         sweep: What storing the vectors otherwise costs: for each retriever its formats, tested against the first.
+        reranker: The reranker that each row was measured with and without, as it was named; None for none.
+        unanswerable: How many questions the documents don't answer: they are not asked.
     """
 
     corpus: str
@@ -95,11 +100,18 @@ class Comparison:
     remarks: tuple[Remark, ...] = ()
     failed: tuple[LoadFailure, ...] = ()
     sweep: tuple[Row, ...] = ()
+    reranker: str | None = None
+    unanswerable: int = 0
+    recommendation: Recommendation = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        found = recommend([Candidate.of(row, JUDGED_BY) for row in self.rows], self.baseline)
+        object.__setattr__(self, "recommendation", found)  # once: it reads every query of every row
 
     @property
-    def recommendation(self) -> Recommendation:
-        """Which configuration to take, and why."""
-        return recommend([Candidate.of(row, JUDGED_BY) for row in self.rows], self.baseline)
+    def timed(self) -> int:
+        """How many of the queries were timed."""
+        return max((len(row.milliseconds) for row in self.rows), default=0)
 
     def as_dict(self) -> dict[str, object]:
         """Returns the comparison as JSON values, without the single queries."""
@@ -108,7 +120,10 @@ class Comparison:
             "documents": self.documents,
             "chunks": self.chunks,
             "queries": self.queries,
+            "timed_queries": self.timed,
+            "unanswerable": self.unanswerable,
             "top_k": self.top_k,
+            "reranker": self.reranker,
             "index_seconds": None if self.index_seconds is None else round(self.index_seconds, 3),
             "baseline": self.baseline,
             "significant_below": ALPHA,
@@ -124,7 +139,7 @@ def against(rows: Sequence[Row], baseline: str) -> list[Row]:
     """Returns the rows with gain and p against the one of this name, corrected over all of them by Holm's method."""
     base = next(row for row in rows if row.name == baseline)
     others = [row for row in rows if row is not base]
-    tested = iter(holm([paired_p(row.scores[JUDGED_BY], base.scores[JUDGED_BY]) for row in others]))
+    tested = iter(holm(paired_ps([row.scores[JUDGED_BY] for row in others], base.scores[JUDGED_BY])))
     return [row if row is base else replace(row, gain=_gain(row, base), p=next(tested)) for row in rows]
 
 

@@ -7,18 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...arguments import check_positive
-from ...errors import IndexConfigError, IndexNotFoundError, InvalidArgumentError
+from ...errors import IndexConfigError, InvalidArgumentError
+from ...rerankers.registry import find_reranker, open_reranker
+from ...rerankers.reranker import Reranker
 from ...retrievers.hybrid import DEFAULT_FUSION, FUSIONS
 from ...retrievers.registry import DEFAULT_RETRIEVERS, open_retriever
 from ...retrievers.retriever import Retriever
-from ...retrievers.store import Index, IndexConfig
 from ..generators.generator import Generator
+from ..indexing.setup import made_config
 from ..pipeline import RAG
 
-__all__ = ["DEFAULT_TOP_K", "Configuration"]
+__all__ = ["DEFAULT_TOP_K", "NO_RERANKER", "Configuration"]
 
 DEFAULT_TOP_K = 100  # recall@100 needs as many
-RERANKERS = ("none",)
+NO_RERANKER = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,30 +30,37 @@ class Configuration:
     Args:
         retrievers: Their names. None: those of the index, or the defaults for a new one.
         fusion: How several are fused, "convex" or "rrf"; None for the default.
-        reranker: "none".
+        reranker: "none", or a name with its model: "cross-encoder=MODEL".
         top_k: How many hits a query is asked for. Hits are chunks: units of judgement may be fewer.
         settings: For each retriever's name its constructor's arguments, such as {"bi-encoder": {"model": "..."}}.
         chunk_size: Tokens of a chunk at most, None for what the encoders read whole.
         chunk_overlap: Tokens that neighbouring chunks share at most, None for the default.
+        rerank_depth: How many hits the reranker reads; None for what it asks for. Those behind keep their order.
 
     Raises:
-        InvalidArgumentError: There is no fusion or reranker of this name, no retriever is named, or top_k is below 1.
+        InvalidArgumentError: There is no fusion or reranker of this name, no retriever is named, top_k or rerank_depth
+            is below 1, or there is no reranker for the latter.
     """
 
     retrievers: tuple[str, ...] | None = None
     fusion: str | None = None
-    reranker: str = "none"
+    reranker: str = NO_RERANKER
     top_k: int = DEFAULT_TOP_K
     settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     chunk_size: int | None = None
     chunk_overlap: int | None = None
+    rerank_depth: int | None = None
 
     def __post_init__(self) -> None:
         check_positive("top_k", self.top_k)
         if self.fusion not in (None, *FUSIONS):
             raise InvalidArgumentError(f"there is no fusion named {self.fusion!r}: {', '.join(FUSIONS)}")
-        if self.reranker not in RERANKERS:
-            raise InvalidArgumentError(f"there is no reranker named {self.reranker!r}: {', '.join(RERANKERS)}")
+        if self.reranker != NO_RERANKER:
+            find_reranker(self.reranker)
+        if self.rerank_depth is not None:
+            check_positive("rerank_depth", self.rerank_depth)
+            if self.reranker == NO_RERANKER:
+                raise InvalidArgumentError("rerank_depth is for a reranker: name one, such as cross-encoder=MODEL")
         if self.retrievers is not None and not self.retrievers:
             raise InvalidArgumentError("retrievers must name at least one retriever, got none")
 
@@ -65,6 +74,7 @@ class Configuration:
             "settings": {name: dict(its) for name, its in self.settings.items()},
             "chunk_size": self.chunk_size,
             "chunk_overlap": self.chunk_overlap,
+            "rerank_depth": self.rerank_depth,
         }
 
     def open(self, folder: Path, *, generator: Generator | None = None) -> RAG:
@@ -77,8 +87,9 @@ class Configuration:
         Raises:
             IndexConfigError: The index lacks a retriever that is named, or was made with other settings.
             InvalidArgumentError: There are settings for a retriever that is not among those opened.
+            ModelNotFoundError: The reranker's model can't be had.
         """
-        made = _made(folder)
+        made = made_config(folder)
         remembered = {it.name: it.settings for it in made.retrievers} if made else {}
         lacking = [name for name in self.retrievers or () if remembered and name not in remembered]
         if lacking:
@@ -97,16 +108,18 @@ class Configuration:
             folder,
             retrievers=chosen,
             fusion=self.fusion or DEFAULT_FUSION,
+            reranker=self._open_reranker(),
             generator=generator,
             chunk_size=self.chunk_size,
             chunk_overlap=self.chunk_overlap,
         )
 
-
-def _made(folder: Path) -> IndexConfig | None:
-    """Returns how the index was made, None where there is none or it holds no document: it may be made anew."""
-    try:
-        with Index(folder).read() as snapshot:
-            return snapshot.config() if snapshot.count("FROM documents") else None
-    except IndexNotFoundError:
-        return None
+    def _open_reranker(self) -> Reranker | None:
+        """Returns the reranker, once it is known that its model is at hand."""
+        if self.reranker == NO_RERANKER:
+            return None
+        reranker = open_reranker(self.reranker, {} if self.rerank_depth is None else {"candidates": self.rerank_depth})
+        check = getattr(reranker, "check_ready", None)
+        if check is not None:
+            check()
+        return reranker

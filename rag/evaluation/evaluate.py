@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+from ...errors import InvalidArgumentError
 from ...retrievers.hybrid import DEFAULT_FUSION
 from ..indexing.setup import indexed
-from ..pipeline import RAG, OnProgress
+from ..pipeline import OnProgress
 from .beir import is_beir, read_beir
 from .configuration import Configuration
 from .corpus import JudgedCorpus
 from .measures import require_measures, score_queries
 from .memory import PeakMemory
+from .not_indexed import not_indexed
 from .questions import find_questions, read_questions
-from .remarks import Remark, RemarkCounter
 from .result import EvaluationResult
 from .searching import OnQuery, build_index, index_bytes, search_all, search_with
 
@@ -32,8 +34,14 @@ def read_corpus(folder: Path, *, questions: Path | None = None, split: str | Non
 
     Raises:
         InvalidArgumentError: The folder is neither, or a file can't be read; names file and line.
-        SourceRootError: The folder is missing.
+        SourceRootError: The folder that the questions belong to is missing.
     """
+    if questions is None and not os.path.isdir(folder):
+        got = "it is a file: name the folder that it stands in" if os.path.isfile(folder) else "there is no such folder"
+        raise InvalidArgumentError(
+            f"'{folder}' must hold a corpus in BEIR form (corpus.jsonl, queries.jsonl, qrels/test.tsv), or documents "
+            f"and a file of questions: {got}"
+        )
     if questions is None and is_beir(folder):
         return read_beir(folder, split=split)
     return read_questions(folder, questions or find_questions(folder))
@@ -73,7 +81,7 @@ def evaluate(
         fusion = None if len(names) == 1 else configuration.fusion or DEFAULT_FUSION
         status = rag.status()
         size = index_bytes(rag, names)
-        remarks = (*corpus.remarks, *_not_indexed(rag, corpus))
+        remarks = (*corpus.remarks, *not_indexed(rag, corpus))
     return EvaluationResult(
         corpus=corpus.name,
         configuration=replace(configuration, retrievers=names, fusion=fusion),
@@ -88,22 +96,5 @@ def evaluate(
         judged_by=Counter(corpus.judged_by(query) for query in corpus.queries),
         remarks=remarks,
         failed=built.failed,
+        unanswerable=len(corpus.unanswerable),
     )
-
-
-def _not_indexed(rag: RAG, corpus: JudgedCorpus) -> tuple[Remark, ...]:
-    """Returns a remark where something that is judged relevant, and is in the corpus, is not in the index."""
-    with rag.index.read() as snapshot:
-        rows = snapshot.rows("SELECT DISTINCT d.source, n.page FROM nodes n JOIN documents d ON d.id = n.document_id")
-    there = {unit for source, page in rows for unit in corpus.places(source, page)}
-    missing = [
-        f"{unit}, query {query}"
-        for query, grades in corpus.qrels.items()
-        for unit, grade in grades.items()
-        if grade > 0 and unit in corpus.known_units and unit not in there
-    ]
-    found = RemarkCounter()
-    if missing:
-        words = "relevant documents or pages that are not in the index; they count as not found"
-        found.note("not_indexed", words, missing[0], count=len(missing))
-    return found.remarks

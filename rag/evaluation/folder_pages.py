@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -54,10 +54,12 @@ class FolderPages:
     Args:
         pages: Pages with text, file by file.
         failed: Files that can't be read.
+        files: The files that were walked, by their path below the folder.
     """
 
     pages: tuple[FolderPage, ...]
     failed: tuple[LoadFailure, ...]
+    files: Mapping[str, SourceFile] = field(default_factory=dict)
 
 
 def read_pages(folder: Path, *, besides: Collection[Path] = ()) -> FolderPages:
@@ -88,7 +90,7 @@ def read_pages(folder: Path, *, besides: Collection[Path] = ()) -> FolderPages:
     if not pages:
         why = f": {failed[0].source}: {failed[0].reason}" if failed else ""
         raise InvalidArgumentError(f"'{folder}' holds no text to ask about{why}")
-    return FolderPages(tuple(pages), tuple(failed))
+    return FolderPages(tuple(pages), tuple(failed), {names.of(file.path): file for file in files})
 
 
 class PageSearch:

@@ -18,7 +18,13 @@ nothing of that contradicts.
 - It is incorrect when it says something else, only part of it, or that nothing was found.
 Reply with one word: correct or incorrect."""
 
-_VERDICT = re.compile(r"\b(in)?correct\b", re.IGNORECASE)
+# What some models think aloud before: between tags, or up to the second one where the server keeps the first.
+_THOUGHT = re.compile(r"\A.*</think>|<think>.*\Z", re.DOTALL | re.IGNORECASE)
+_FIRST = re.compile(r"\W*(?:(incorrect|not\s+correct)\b|correct\b(?![^\S\n]*\w))", re.IGNORECASE)
+_VERDICT = re.compile(
+    r"(?P<denied>(?:\b(?:can)?not|n['’]t|\bpart(?:ial)?ly)\s+(?:\w+\s+){0,2}?)?(?P<named>\bthe\s+)?\b(?P<false>in)?correct\b",
+    re.IGNORECASE,
+)
 
 
 class AnswerJudge:
@@ -36,7 +42,7 @@ class AnswerJudge:
         self.client = client
 
     def judge(self, question: str, answer: str, expected: Sequence[str]) -> bool | None:
-        """Returns whether the answer is correct, None where the model's reply says neither.
+        """Returns whether the answer is correct, None where the model's reply says neither, or both.
 
         Args:
             question: What was asked.
@@ -48,5 +54,20 @@ class AnswerJudge:
         """
         case = json.dumps({"question": question, "expected": list(expected), "answer": answer}, ensure_ascii=False)
         reply = self.client.complete([{"role": "system", "content": RULES}, {"role": "user", "content": case}])
-        verdicts = list(_VERDICT.finditer(reply))
-        return None if not verdicts else verdicts[-1][1] is None  # the last: some models think aloud before
+        return _verdict(reply)
+
+
+def _verdict(reply: str) -> bool | None:
+    """Returns what a reply says: by its first word where that is a verdict, else by all, None where they differ.
+
+    "The correct answer is ..." is no verdict, and a double denial is none either.
+    """
+    said = _THOUGHT.sub(" ", reply)
+    if first := _FIRST.match(said):
+        return first[1] is None
+    verdicts = {
+        not (found["denied"] or found["false"])
+        for found in _VERDICT.finditer(said)
+        if not (found["denied"] and found["false"]) and (found["denied"] or found["false"] or not found["named"])
+    }
+    return verdicts.pop() if len(verdicts) == 1 else None

@@ -7,10 +7,10 @@ from math import fsum
 from typing import Any
 
 from ...extras import require
-from ...retrievers.hit import Hit
 from .corpus import Qrels
+from .qrels import MAX_GRADE
 
-__all__ = ["MEASURES", "as_run", "document_ranking", "mean_scores", "require_measures", "score_queries", "score_run"]
+__all__ = ["MEASURES", "as_run", "mean_scores", "require_measures", "score_queries"]
 
 # What we call each measure, and what ir-measures does.
 MEASURES = {
@@ -21,8 +21,6 @@ MEASURES = {
     "mrr@10": "RR@10",
     "map": "AP",
 }
-
-Run = Mapping[str, Mapping[str, float]]
 
 
 def as_run(rankings: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
@@ -39,8 +37,10 @@ def as_run(rankings: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]
 def score_queries(qrels: Qrels, rankings: Mapping[str, Sequence[str]]) -> dict[str, dict[str, float]]:
     """Returns for each measure of `MEASURES` the value of every judged query, all in [0, 1]; 0 where nothing was found.
 
+    Ids may be any text: trec_eval, which is C and ends at some of them, is given numbers.
+
     Args:
-        qrels: The judgements.
+        qrels: The judgements. A grade below 0 is taken as 0, one above 10,000 as that.
         rankings: For each query its units, best first, each once.
 
     Raises:
@@ -49,42 +49,28 @@ def score_queries(qrels: Qrels, rankings: Mapping[str, Sequence[str]]) -> dict[s
     ir_measures = require_measures()
     parsed = {ir_measures.parse_measure(theirs): ours for ours, theirs in MEASURES.items()}
     scores = {ours: dict.fromkeys(qrels, 0.0) for ours in MEASURES}
-    run = {query: found for query, found in as_run(rankings).items() if found and query in qrels}
-    judged = {query: dict(grades) for query, grades in qrels.items()}
+    queries = list(qrels)
+    run: dict[str, dict[str, float]] = {}
+    judged: dict[str, dict[str, int]] = {}
+    for at, query in enumerate(queries):
+        numbers: dict[str, str] = {}
+        grades = qrels[query].items()
+        judged[str(at)] = {_number(unit, numbers): min(max(grade, 0), MAX_GRADE) for unit, grade in grades}
+        if rankings.get(query):
+            run[str(at)] = as_run({query: [_number(unit, numbers) for unit in rankings[query]]})[query]
     for metric in ir_measures.iter_calc(list(parsed), judged, run) if run else ():
-        scores[parsed[metric.measure]][metric.query_id] = float(metric.value)
+        scores[parsed[metric.measure]][queries[int(metric.query_id)]] = float(metric.value)
     return scores
+
+
+def _number(unit: str, numbers: dict[str, str]) -> str:
+    """Returns a unit's number among those of a query, the next one where it is new."""
+    return numbers.setdefault(unit, str(len(numbers)))
 
 
 def mean_scores(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     """Returns the mean of each measure over its queries, 0 without any."""
     return {name: fsum(values.values()) / max(len(values), 1) for name, values in scores.items()}
-
-
-def document_ranking(hits: Sequence[Hit]) -> dict[str, float]:
-    """Returns the score of each document that the hits belong to, by source: that of its best chunk."""
-    scores: dict[str, float] = {}
-    for hit in hits:
-        scores[hit.node.source] = max(hit.score, scores.get(hit.node.source, hit.score))
-    return scores
-
-
-def score_run(qrels: Qrels, run: Run, measures: Sequence[str] = ("nDCG@10", "R@100")) -> dict[str, float]:
-    """Returns the mean of each measure over all judged queries, as ir-measures computes it.
-
-    Args:
-        qrels: The judgements.
-        run: For each query the score of each document found.
-        measures: Names as ir-measures writes them, such as "nDCG@10", "R@100" or "RR@10".
-
-    Raises:
-        MissingExtraError: ir-measures is not installed.
-    """
-    ir_measures = require_measures()
-    parsed = {name: ir_measures.parse_measure(name) for name in measures}
-    judged = {query: dict(grades) for query, grades in qrels.items()}
-    values = ir_measures.calc_aggregate(list(parsed.values()), judged, {query: dict(it) for query, it in run.items()})
-    return {name: float(values[measure]) for name, measure in parsed.items()}
 
 
 def require_measures() -> Any:  # noqa: ANN401 - a module without types

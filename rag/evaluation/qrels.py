@@ -6,12 +6,13 @@ from pathlib import Path
 
 from ...errors import InvalidArgumentError
 from .remarks import RemarkCounter
-from .rows import read_lines
+from .rows import check_id, read_lines
 
 __all__ = ["read_qrels"]
 
 BEIR_COLUMNS = 3  # query, document, grade
 TREC_COLUMNS = 4  # query, iteration (unused), document, grade
+MAX_GRADE = 10_000  # collections have 1 to 4, some 100; trec_eval counts the documents of every grade up to the highest
 GRADE_NAMES = frozenset({"score", "grade", "relevance", "rel", "label"})  # what headers call the last column
 
 
@@ -77,4 +78,6 @@ def _judgement(fields: list[str], where: str) -> tuple[str, str, int]:
         value = float("nan")
     if not query or not document or not value.is_integer():
         raise InvalidArgumentError(f"{where}: expected a query, a document and a whole number as grade, got {fields}")
-    return query, document, int(value)
+    if value > MAX_GRADE:
+        raise InvalidArgumentError(f"{where}: expected a grade of at most {MAX_GRADE:,}, got {grade:.40}")
+    return check_id(query, where), check_id(document, where), int(value)

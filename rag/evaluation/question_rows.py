@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InvalidArgumentError
-from .rows import read_lines, read_objects
+from .rows import check_text, read_lines, read_objects
 
 __all__ = ["QuestionRow", "read_question_rows"]
 
+MAX_PAGE_DIGITS = 9  # Python reads no number of thousands of them
 DELIMITERS = ",;\t"  # spreadsheets write the one or the other, as their language has it
 
 
@@ -119,13 +120,14 @@ def _text(fields: Mapping[str, Any], name: str, where: str) -> str | None:
     value = fields.get(name)
     if value is not None and not isinstance(value, str):
         raise InvalidArgumentError(f"{where}: expected {name} to be a text, got {value!r:.60}")
-    return value.strip() or None if value else None
+    return check_text(value, where).strip() or None if value else None
 
 
 def _page(value: object, where: str) -> int | None:
     if value is None or value == "":
         return None
     text = str(value).strip()
-    if isinstance(value, bool) or not text.isdecimal() or int(text) < 1:
+    is_number = not isinstance(value, bool) and text.isdecimal() and len(text) <= MAX_PAGE_DIGITS
+    if not is_number or int(text) < 1:
         raise InvalidArgumentError(f"{where}: expected page to be a whole number from 1, got {value!r:.60}")
     return int(text)

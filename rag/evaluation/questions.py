@@ -15,6 +15,7 @@ from .corpus import Qrels, evenly
 from .folder_names import FolderNames
 from .question_rows import QuestionRow, read_question_rows
 from .remarks import Remark, RemarkCounter
+from .word_match import holds_words
 
 __all__ = ["QuestionCorpus", "find_questions", "read_questions"]
 
@@ -29,7 +30,7 @@ class QuestionCorpus:
     """A folder of documents with judged questions; made by `read_questions`.
 
     The unit of judgement is the page where a page is expected, else the file; where only an answer is expected, the
-    passage: the best hit whose text holds it, case and whitespace folded.
+    passage: the best hit whose text holds it word for word; see `lateral.rag.evaluation.word_match`.
 
     Args:
         files: The documents' absolute paths.
@@ -63,7 +64,7 @@ class QuestionCorpus:
         """Returns the unit that a node stands for when a question is judged."""
         name, judged_by = self.names.of(node.source), self.judges[query]
         if judged_by == "answer":
-            holds = any(_folded(answer) in _folded(node.text) for answer in self.answers[query])
+            holds = any(holds_words(node.text, answer) for answer in self.answers[query])
             return ANSWER if holds else f"{name}#{node.id}"
         return _page(name, node.page) if judged_by == "page" else name
 
@@ -162,7 +163,7 @@ def _files(folder: Path, questions: Path, found: RemarkCounter) -> list[str]:
         if isinstance(entry, SourceFile) and Path(entry.path).resolve() != own:
             files.append(entry.path)
         elif isinstance(entry, LoadFailure):
-            found.note("unread_files", "files that can't be read, not indexed", f"{entry.source}: {entry.reason}")
+            found.note("unread_files", "files that can't be read, not indexed", f"{entry.source!r}: {entry.reason}")
     if not files:
         raise InvalidArgumentError(f"'{folder}' holds no file that can be indexed")
     return files

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import fsum
+from statistics import NormalDist, fmean, stdev
 from typing import Protocol
 
-from .significance import ALPHA, holm, paired_p
+from .significance import ALPHA
 
 __all__ = ["Candidate", "Measured", "Recommendation", "recommend"]
 
 FEW_QUERIES = 50  # with fewer a gain of some points is seldom told from chance: Voorhees & Buckley 2002
+LITTLE_LOSS = 0.02  # of nDCG@10: what a faster one may lose to the best and still be taken
+QUANTILE = NormalDist().inv_cdf(1 - ALPHA)  # of a one-sided interval
 SAME = 1.15  # ratios within this are said to be about the same: the clock is no finer
 
 
@@ -38,6 +41,11 @@ class Measured(Protocol):
         """Bytes on disk a document."""
         ...
 
+    @property
+    def p(self) -> float | None:
+        """Of its difference to the baseline."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -48,22 +56,24 @@ class Candidate:
         values: For each query how good its hits are, in [0, 1].
         p50_ms: The median time of a query; what "cheaper" means.
         bytes_per_document: Bytes on disk a document.
+        p: Of its difference to the baseline, as the table has it; None for the baseline itself.
     """
 
     name: str
     values: Mapping[str, float]
     p50_ms: float
     bytes_per_document: float
+    p: float | None = None
 
     @classmethod
     def of(cls, row: Measured, measure: str) -> Candidate:
         """Returns the candidate of a measured configuration."""
-        return cls(row.name, row.scores[measure], row.p50_ms, row.bytes_per_document)
+        return cls(row.name, row.scores[measure], row.p50_ms, row.bytes_per_document, row.p)
 
     @property
     def quality(self) -> float:
         """The mean over the queries."""
-        return fsum(self.values.values()) / max(len(self.values), 1)
+        return math.fsum(self.values.values()) / max(len(self.values), 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,65 +97,80 @@ class Recommendation:
 
 
 def recommend(candidates: Sequence[Candidate], baseline: str) -> Recommendation:
-    """Returns the best configuration by nDCG@10, or the fastest of those that are not significantly worse.
+    """Returns the best configuration by nDCG@10, or a faster one that is shown to lose little to it.
+
+    Shown is a loss of at most 2 points: the upper end of a one-sided 95% confidence interval of the mean paired
+    difference. Not to be shown worse is not enough, since few queries show nothing; below 50 the best is taken. Of
+    those that are about as fast as the fastest one, the best is taken: what the clock says below that is noise.
 
     Args:
         candidates: At least one, all with the same queries.
-        baseline: The name of the one that gains are told against.
+        baseline: The name of the one that gains are told against, and that the candidates' p are of.
+
+    Source:
+        Student 1908, The Probable Error of a Mean: the interval, with the normal distribution's quantile, from which
+        the t distribution's differs by 2% at 50 queries.
     """
     best = max(candidates, key=lambda it: (it.quality, -it.p50_ms))
-    others = [it for it in candidates if it is not best]
-    worse = dict(
-        zip([it.name for it in others], holm([paired_p(best.values, it.values) for it in others]), strict=True)
-    )
-    level = [it for it in candidates if worse.get(it.name, 1.0) >= ALPHA]
-    choice = min(level, key=lambda it: (it.p50_ms, it.bytes_per_document))
     base = next(it for it in candidates if it.name == baseline)
-    queries = len(best.values)
-    sentences = [_lead(choice, best, level, queries, alone=not others)]
+    few = len(best.values) < FEW_QUERIES
+    level = [it for it in candidates if it is best or (not few and _most_lost(it, best) <= LITTLE_LOSS)]
+    bar = SAME * min(it.p50_ms for it in level)
+    choice = max((it for it in level if it.p50_ms <= bar), key=lambda it: (it.quality, it is best))
+    sentences = [_lead(choice, best, base, candidates)]
     if choice is not best:
-        sentences.append(_behind(choice, best, worse[choice.name]))
+        sentences.append(_behind(choice, best, base))
     if choice is not base:
-        sentences.append(_beside(choice, base, _p_beside(choice, base, candidates)))
-    if queries < FEW_QUERIES and len(level) > 1:
-        sentences.append(f"{queries} queries tell only large differences from chance: judge more before deciding.")
+        sentences.append(_beside(choice, base))
+    if few and len(candidates) > 1:
+        sentences.append(
+            f"{len(best.values)} queries tell only large differences from chance: judge more before deciding."
+        )
     return Recommendation(choice.name, tuple(sentences))
 
 
-def _lead(choice: Candidate, best: Candidate, level: Sequence[Candidate], queries: int, *, alone: bool) -> str:
-    if alone:
+def _most_lost(one: Candidate, best: Candidate) -> float:
+    """Returns how much the one loses to the best at most, as far as its queries show."""
+    losses = [value - one.values[query] for query, value in best.values.items()]
+    return fmean(losses) + QUANTILE * stdev(losses) / math.sqrt(len(losses))
+
+
+def _lead(choice: Candidate, best: Candidate, base: Candidate, candidates: Sequence[Candidate]) -> str:
+    others = [it for it in candidates if it is not choice]
+    if not others:
         return f"Only {choice.name} was measured: there is nothing to choose from."
-    if not any(it is not best for it in level):
-        return f"Take {choice.name}: with nDCG@10 {choice.quality:.3f} it is significantly better than all others."
-    if choice is best:
+    if choice is not best:
         return (
-            f"Take {choice.name}: it has the best nDCG@10, {choice.quality:.3f}, and is the fastest of those near it."
+            f"Take {choice.name}, nDCG@10 {choice.quality:.3f}: with 95% confidence it loses at most "
+            f"{100 * max(_most_lost(choice, best), 0.0):.1f} points to the best, and it is faster."
         )
-    what = (
-        "No difference to the best is shown" if queries < FEW_QUERIES else "It is not shown to be worse than the best"
-    )
-    return f"Take {choice.name}, nDCG@10 {choice.quality:.3f}. {what} with {queries:,} queries, and it is faster."
+    if choice is base and all(it.p is not None and it.p < ALPHA for it in others):
+        return f"Take {choice.name}: with nDCG@10 {choice.quality:.3f} it is significantly better than all others."
+    return f"Take {choice.name}: it has the best nDCG@10, {choice.quality:.3f}{_rivals(choice, others)}."
 
 
-def _behind(choice: Candidate, best: Candidate, p: float) -> str:
+def _rivals(choice: Candidate, others: Sequence[Candidate]) -> str:
+    """Says whether something faster was passed over, and why."""
+    if not any(it.p50_ms * SAME < choice.p50_ms for it in others):
+        return ", and nothing is faster" if all(it.p50_ms > choice.p50_ms for it in others) else ""
+    if len(choice.values) < FEW_QUERIES:
+        return ""
+    return f", and nothing faster is shown to stay within {100 * LITTLE_LOSS:.0f} points of it"
+
+
+def _behind(choice: Candidate, best: Candidate, base: Candidate) -> str:
     points = 100 * (best.quality - choice.quality)
-    return f"The best, {best.name}, is {points:.1f} points above it (p = {_p(p)}) {_costs(best, choice)}."
+    tested = f" (p = {_p(best.p)})" if choice is base and best.p is not None else ""
+    return f"The best, {best.name}, is {points:.1f} points above it{tested} {_costs(best, choice)}."
 
 
-def _beside(choice: Candidate, base: Candidate, p: float) -> str:
+def _beside(choice: Candidate, base: Candidate) -> str:
     points = 100 * (choice.quality - base.quality)
     verb = "gains" if points >= 0 else "loses"
     to = "over" if points >= 0 else "to"
-    shown = "" if p < ALPHA else ", which may be chance,"
-    return (
-        f"{choice.name} {verb} {abs(points):.1f} points {to} {base.name} (p = {_p(p)}){shown} {_costs(choice, base)}."
-    )
-
-
-def _p_beside(choice: Candidate, base: Candidate, candidates: Sequence[Candidate]) -> float:
-    """Returns p of the choice against the baseline, corrected over all tests against the baseline as the table is."""
-    others = [it for it in candidates if it is not base]
-    return holm([paired_p(it.values, base.values) for it in others])[others.index(choice)]
+    tested = "" if choice.p is None else f" (p = {_p(choice.p)})"
+    shown = "" if choice.p is None or choice.p < ALPHA else ", which may be chance,"
+    return f"{choice.name} {verb} {abs(points):.1f} points {to} {base.name}{tested}{shown} {_costs(choice, base)}."
 
 
 def _costs(one: Candidate, other: Candidate) -> str:
@@ -166,4 +191,7 @@ def _times(one: float, other: float, what: str) -> str:
 
 
 def _p(value: float) -> str:
-    return "0.001 or less" if value <= 0.001 else f"{value:.2f}" if value >= 0.01 else f"{value:.3f}"
+    """Says p so that it does not look like the level itself where it is beside it: 0.0496 is not 0.05."""
+    if value <= 0.001:
+        return "0.001 or less"
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.4f}" if round(value, 3) == ALPHA else f"{value:.3f}"

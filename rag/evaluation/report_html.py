@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...loaders.node import LoadFailure
 from ...retrievers.shading import DIM, html_box, html_page, html_table, html_text
 from .comparison import Comparison, Row
 from .result import percentile
@@ -16,7 +17,7 @@ HEADS = ("configuration", "nDCG@10", "gain", "p", "recall@100", "p50 ms", "p95 m
 HEADING = "font-size:17px;font-weight:600;margin:24px 0 6px"
 TESTED = (
     f"p is of a paired randomization test over the queries, corrected for the number of rows by Holm's method; below "
-    f"{ALPHA} it is bold. Times are of one query after another on this machine, models loaded."
+    f"{ALPHA} it is bold. Times are of one query after another on this machine, models loaded"
 )
 LEAST_MS = 1e-3  # the clock's grain: the logarithm needs more than 0
 
@@ -43,23 +44,34 @@ def report_html(comparison: Comparison) -> str:
         "what is recommended.</div>",
         _heading("Figures"),
         _table(comparison.rows, comparison.baseline),
-        _note(f"Gain is the difference in nDCG@10 to {comparison.baseline}, in points of 100. {TESTED}"),
+        _note(f"Gain is the difference in nDCG@10 to {comparison.baseline}, in points of 100. {_tested(comparison)}"),
     ]
     if comparison.sweep:
         parts += [_heading("What storing vectors otherwise costs"), _table(comparison.sweep, None)]
         parts.append(_note("Gain is the difference to the first row of the same retriever. Searched alone."))
-    if comparison.remarks:
+    if oddities := [*map(str, comparison.remarks), *map(_failed, comparison.failed)]:
         parts.append(_heading("What was odd about the corpus"))
-        parts += [f"<div>{html_text(str(remark))}</div>" for remark in comparison.remarks]
+        parts += [f"<div>{html_text(words)}</div>" for words in oddities]
     return html_page(f"Comparison: {comparison.corpus}", html_box("".join(parts)))
 
 
 def _facts(comparison: Comparison) -> str:
     built = "" if comparison.index_seconds is None else f", indexed in {comparison.index_seconds:.1f} s"
+    others = f"; {comparison.unanswerable:,} unanswerable ones were not asked" if comparison.unanswerable else ""
     return (
         f"{comparison.documents:,} documents in {comparison.chunks:,} chunks{built}; {comparison.queries:,} queries, "
-        f"{comparison.top_k} hits each"
+        f"{comparison.top_k} hits each{others}"
     )
+
+
+def _tested(comparison: Comparison) -> str:
+    some = "" if comparison.timed == comparison.queries else f", of {comparison.timed:,} of the queries"
+    return f"{TESTED}{some}."
+
+
+def _failed(failure: LoadFailure) -> str:
+    place = failure.source if failure.page is None else f"{failure.source}, page {failure.page}"
+    return f"not read: {place}: {failure.reason}"
 
 
 def _heading(words: str) -> str:

@@ -37,6 +37,7 @@ class EvaluationResult:
         remarks: What was odd about the corpus.
         failed: Documents that could not be read.
         answers: How good the answers are, None where none were asked for.
+        unanswerable: How many questions the documents don't answer: they are asked for answers alone.
     """
 
     corpus: str
@@ -53,6 +54,7 @@ class EvaluationResult:
     remarks: tuple[Remark, ...] = ()
     failed: tuple[LoadFailure, ...] = ()
     answers: AnswerScores | None = None
+    unanswerable: int = 0
 
     @property
     def means(self) -> dict[str, float]:
@@ -77,6 +79,7 @@ class EvaluationResult:
             "documents": self.documents,
             "chunks": self.chunks,
             "queries": len(self.rankings),
+            "unanswerable": self.unanswerable,
             "judged_by": dict(self.judged_by),
             "configuration": self.configuration.as_dict(),
             "remarks": [asdict(remark) for remark in self.remarks],

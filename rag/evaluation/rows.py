@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ...errors import InvalidArgumentError
 
-__all__ = ["identifier", "read_lines", "read_objects"]
+__all__ = ["check_id", "check_text", "identifier", "read_lines", "read_objects"]
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
+
+SHOWN = 60  # characters of a line in an error
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -41,10 +47,10 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             row = json.loads(line)
         except (ValueError, RecursionError) as err:
             raise InvalidArgumentError(
-                f"{path}, line {number}: expected a JSON object, got {line:.60} ({err})"
+                f"{path}, line {number}: expected a JSON object, got {line[:SHOWN]!r} ({err})"
             ) from err
         if not isinstance(row, dict):
-            raise InvalidArgumentError(f"{path}, line {number}: expected a JSON object, got {line:.60}")
+            raise InvalidArgumentError(f"{path}, line {number}: expected a JSON object, got {line[:SHOWN]!r}")
         yield number, row
 
 
@@ -57,14 +63,36 @@ def identifier(row: dict[str, Any], key: str, where: str) -> str:
         where: File and line, for the error.
 
     Raises:
-        InvalidArgumentError: It is missing, empty or neither text nor a whole number.
+        InvalidArgumentError: It is missing, empty or neither text nor a whole number, or holds what no id does.
     """
     value = row.get(key)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str) or not value.strip():
         raise InvalidArgumentError(f"{where}: expected {key!r} with an id, got {value!r:.60}")
-    return value
+    return check_id(value, where)
+
+
+def check_id(name: str, where: str) -> str:
+    """Returns an id unchanged.
+
+    Raises:
+        InvalidArgumentError: It holds control characters or half a character, which files of runs can't.
+    """
+    if _CONTROLS.search(name):
+        raise InvalidArgumentError(f"{where}: the id {name!r:.60} holds control characters")
+    return check_text(name, where)
+
+
+def check_text(text: str, where: str) -> str:
+    """Returns a text unchanged.
+
+    Raises:
+        InvalidArgumentError: It holds a lone surrogate, half a character, which no encoding has.
+    """
+    if found := _SURROGATES.search(text):
+        raise InvalidArgumentError(f"{where}: {text!r:.60} holds half a character ({found[0]!r}): write it whole")
+    return text
 
 
 def _decoded(path: Path, number: int, raw: bytes) -> str:

@@ -112,8 +112,9 @@ def _framed(points: Sequence[Point]) -> _Frame:
     times = [max(point.milliseconds, 1e-3) for point in points]
     low, high = min(times) / 1.6, max(times) * 1.6
     qualities = [point.quality for point in points]
-    spread = max(max(qualities) - min(qualities), LEAST_RANGE)
-    return _Frame((low, high), (min(qualities) - MARGIN * spread, max(qualities) + MARGIN * spread))
+    middle = (min(qualities) + max(qualities)) / 2
+    reach = (0.5 + MARGIN) * max(max(qualities) - min(qualities), LEAST_RANGE)
+    return _Frame((low, high), (middle - reach, middle + reach))
 
 
 def _axes(frame: _Frame) -> Iterator[str]:

@@ -10,9 +10,15 @@ from typing import Protocol, TypeAlias
 
 from ...errors import IndexConfigError, IndexNotFoundError, InvalidArgumentError
 from ...loaders.node import LoadFailure
+from ...rerankers.reranker import Reranker, candidates_of
+from ...retrievers.bi_encoder import DERIVED as CHROMA
+from ...retrievers.bi_encoder import NAME as BI_ENCODER
+from ...retrievers.candidates_files import candidates_name
+from ...retrievers.colbert import DERIVED as PLAID
+from ...retrievers.colbert import NAME as COLBERT
 from ...retrievers.hit import Hit
 from ...retrievers.hybrid import DEFAULT_FUSION, HybridRetriever
-from ...retrievers.retriever import Where
+from ...retrievers.retriever import Retriever, Where
 from ..indexing.setup import indexed
 from ..pipeline import RAG, OnProgress
 from .configuration import Configuration
@@ -26,6 +32,7 @@ __all__ = [
     "build_index",
     "index_bytes",
     "is_whole",
+    "rerank_first",
     "search_all",
     "search_with",
 ]
@@ -98,14 +105,36 @@ def is_whole(configuration: Configuration, rag: RAG) -> bool:
 
 
 def search_with(configuration: Configuration, rag: RAG) -> Search:
-    """Returns the search of a configuration: `RAG.retrieve` where it is the index's own, else one of a part of it."""
-    if is_whole(configuration, rag):
+    """Returns the search of a configuration: `RAG.retrieve` where it is the index's own, else one of a part of it.
+
+    With a reranker it is the fused hits, the first of them reordered; see `rerank_first`.
+    """
+    reranker = rag.reranker
+    if reranker is None and is_whole(configuration, rag):
         return rag.retrieve
     opened = {retriever.name: retriever for retriever in indexed(rag.retrievers)}
-    chosen = [opened[name] for name in configuration.retrievers or ()]
-    if len(chosen) == 1:
-        return chosen[0].retrieve
-    return HybridRetriever(chosen, fusion=configuration.fusion or DEFAULT_FUSION).retrieve
+    names = configuration.retrievers
+    chosen: Sequence[Retriever] = rag.retrievers if names is None else [opened[name] for name in names]
+    found = chosen[0] if len(chosen) == 1 else HybridRetriever(chosen, fusion=configuration.fusion or DEFAULT_FUSION)
+    if reranker is None:
+        return found.retrieve
+
+    def search(query: str, top_k: int, where: Where | None = None) -> list[Hit]:
+        hits = found.retrieve(query, max(top_k, candidates_of(reranker)), where)
+        return rerank_first(reranker, query, hits)[:top_k]
+
+    return search
+
+
+def rerank_first(reranker: Reranker, query: str, hits: Sequence[Hit]) -> list[Hit]:
+    """Returns the hits, as many of them as a reranker asks for in its order, and those behind in theirs.
+
+    So the first ones are what `RAG.retrieve` gives where no more are asked for, and recall further down is that of the
+    retrievers. The order is to be judged: scores before and behind are on two scales.
+    """
+    read = candidates_of(reranker)
+    first = hits[:read]
+    return [*(reranker.rerank(query, first, len(first)) if first else ()), *hits[read:]]
 
 
 def search_all(search: Search, corpus: JudgedCorpus, top_k: int, *, on_query: OnQuery | None = None) -> Searched:
@@ -134,12 +163,20 @@ def search_all(search: Search, corpus: JudgedCorpus, top_k: int, *, on_query: On
 def index_bytes(rag: RAG, names: Sequence[str]) -> int:
     """Returns the size on disk of what these retrievers need: the catalog, their vectors, what they derive.
 
-    Left out are the vectors of the index's other retrievers, and folders of their name; all counts where all are named.
+    Left out are the vectors of the index's other retrievers, and what these derive; all counts where all are named.
     """
     status = rag.status()
     others = [name for name in status.retrievers if name not in names]
     vectors = sum(status.vectors[name].bytes for name in others if name in status.vectors)
-    return status.bytes - vectors - sum(_folder_bytes(rag.index.folder / name) for name in others)
+    derived = {place for name in others for place in _derived_by(name)}
+    return status.bytes - vectors - sum(_folder_bytes(rag.index.folder / place) for place in derived)
+
+
+def _derived_by(name: str) -> set[str]:
+    """Returns the folders that a retriever's derived indexes stand in, of whichever kind it is."""
+    chroma = CHROMA if name == BI_ENCODER else f"{CHROMA}-{name}"
+    plaid = PLAID if name == COLBERT else f"{PLAID}-{name}"
+    return {name, candidates_name(name), chroma, plaid}
 
 
 def _refuse_foreign(rag: RAG, name: str, expected: Set[str]) -> None:

@@ -10,7 +10,7 @@ from ...retrievers.bi_encoder import BiEncoderRetriever
 from ...retrievers.colbert import ColBERTRetriever
 from ...retrievers.indexed import IndexedRetriever
 from ...retrievers.retriever import TokenEncoder
-from ...retrievers.store.formats import FORMATS
+from ...retrievers.store.formats import FORMATS, VectorFormat
 from ..indexing.setup import indexed
 from ..pipeline import RAG
 from .comparison import Row, against
@@ -71,15 +71,20 @@ def _variants(retriever: IndexedRetriever, folder: Path) -> Iterator[Variant]:
     """Yields the retriever in every way that its vectors can be stored, over one encoder that encodes once."""
     if isinstance(retriever, BiEncoderRetriever):
         once = EncodedOnce(retriever.encoder, folder)
-        for form in FORMATS:
+        for form in _formats(once.space.dim):
             yield f"{retriever.name} {form}", BiEncoderRetriever(encoder=once, vectors=form)
     elif isinstance(retriever, ColBERTRetriever):
         encoder: TokenEncoder = TokensEncodedOnce(retriever.encoder, folder)
         for factor in POOL_FACTORS:
             pooled = "" if factor == 1 else f" pooled by {factor}"
-            for form in FORMATS:
+            for form in _formats(encoder.space.dim):
                 variant = ColBERTRetriever(encoder=encoder, vectors=form, pool_factor=factor)
                 yield f"{retriever.name} {form}{pooled}", variant
+
+
+def _formats(dim: int) -> list[VectorFormat]:
+    """Returns the formats that vectors of this length can be stored in: binary ones fill bytes."""
+    return [form for form in FORMATS if form != "binary" or dim % 8 == 0]
 
 
 def _measured(

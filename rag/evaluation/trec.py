@@ -7,19 +7,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ...errors import InvalidArgumentError
+from ...output_file import check_writable
 from .corpus import Qrels
 
-__all__ = ["check_writable", "write_qrels", "write_run"]
+__all__ = ["write_qrels", "write_run"]
 
 TAG = "lateral"
-_UNWRITABLE = re.compile(r"[\s%]")
+# What separates columns, what ends a text in C, and what UTF-8 does not have.
+_UNWRITABLE = re.compile(r"[\s%\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def write_run(path: Path, rankings: Mapping[str, Sequence[str]]) -> None:
     """Writes a TREC run: query, Q0, unit, rank, score and tag a line.
 
     Scores are whole numbers that fall by 1 from rank to rank, since trec_eval sorts by score and breaks ties its own
-    way. Whitespace in an id is written %20 and so on, as in `write_qrels`.
+    way. Whitespace in an id is written %20 and so on, and a % as %25, as in `write_qrels`.
 
     Args:
         path: The file; one that is there is replaced.
@@ -58,25 +60,18 @@ def write_qrels(path: Path, qrels: Qrels) -> None:
     )
 
 
-def check_writable(path: Path) -> Path:
-    """Returns the path of a file that is to be written after a long run.
-
-    Raises:
-        InvalidArgumentError: It is a folder, or its folder is missing.
-    """
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise InvalidArgumentError(f"{path} can't be written: name a file in a folder that is there")
-    return path
-
-
 def _write(path: Path, lines: Iterable[str]) -> None:
     try:
         with check_writable(path).open("w", encoding="utf-8", newline="\n") as file:
             file.writelines(lines)
     except OSError as err:
-        raise InvalidArgumentError(f"{path} can't be written ({err.strerror}): name another file") from err
+        raise InvalidArgumentError(
+            f"{str(path)!r} can't be written ({err.strerror or err}): name another file"
+        ) from err
 
 
 def _word(name: str) -> str:
-    """Returns an id without whitespace, which separates the columns."""
-    return _UNWRITABLE.sub(lambda match: f"%{ord(match[0]):02X}", name) if re.search(r"\s", name) else name
+    """Returns an id as one column, and another one for every other id: RFC 3986's percent encoding of UTF-8 bytes."""
+    return _UNWRITABLE.sub(
+        lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogatepass")), name
+    )

@@ -42,7 +42,8 @@ def identifiers(question: str) -> list[Identifier]:
         question: Any text. What is longer than `MAX_CHARS` is none. In a question of capitals alone neither is
             "RFC 2119": "IN 2019" looks the same.
     """
-    codes = [match[0] for match in _TOKEN.finditer(question) if _is_code(match[0])]
+    tokens = (match[0] for match in _TOKEN.finditer(question))
+    codes = [token for token in tokens if len(token) <= MAX_CHARS and _is_code(token)]
     codes += [] if question.isupper() else [it[0] for it in _SERIES.finditer(question) if it[0].split()[0].isupper()]
     found = dict(_patterns(code) for code in codes if len(code) <= MAX_CHARS)
     for phrase in (next(filter(None, match.groups())) for match in _PHRASE.finditer(question)):

@@ -58,9 +58,9 @@ def on_corpus(name, corpus, out):
     quality = [
         Row(
             f"{name}: nDCG@10 / recall@100, {label}",
-            f"{found[key]['nDCG@10']:.4f} / {found[key]['R@100']:.4f}",
+            f"{found[key]['ndcg@10']:.4f} / {found[key]['recall@100']:.4f}",
             "" if bar is None else str(bar),
-            None if bar is None else found[key]["nDCG@10"] >= bar,
+            None if bar is None else found[key]["ndcg@10"] >= bar,
         )
         for label, key, bar in retrievers
     ]

@@ -8,7 +8,9 @@ import time
 from pathlib import Path
 
 from lateral import RAG
-from lateral.rag.evaluation import document_ranking, read_beir, score_run
+from lateral.rag.evaluation import read_beir, score_queries
+from lateral.rag.evaluation.measures import mean_scores
+from lateral.rag.evaluation.searching import search_all
 from lateral.retrievers.bi_encoder import BiEncoderRetriever
 from lateral.retrievers.models import load_bi_encoder
 
@@ -59,12 +61,11 @@ def quality(corpus, index):
     """nDCG@10 and recall@100 of the hybrid and of each retriever alone."""
     rag, _ = opened(index)
     judged = read_beir(corpus)
-    rag.retrieve("warm up")
     retrievers = {"hybrid": rag, **{retriever.name: retriever for retriever in rag.retrievers}}
     result = {}
     for name, retriever in retrievers.items():
-        run = {query: document_ranking(retriever.retrieve(text, DEPTH)) for query, text in judged.queries.items()}
-        result[name] = score_run(judged.qrels, run)
+        found = search_all(retriever.retrieve, judged, DEPTH)
+        result[name] = mean_scores(score_queries(judged.qrels, found.rankings))
     return result
 
 

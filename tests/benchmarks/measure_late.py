@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from lateral import RAG, ColBERTRetriever
 from lateral.loaders.indexed_text import indexed_text
-from lateral.rag.evaluation import document_ranking, read_beir, score_run
+from lateral.rag.evaluation import read_beir, score_queries
+from lateral.rag.evaluation.measures import mean_scores
 from lateral.retrievers.models.colbert import load_colbert
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -81,12 +82,11 @@ def index_corpus(corpus, index, model, backend):
     ahead, some = Remembering(encoder), dict(islice(judged.queries.items(), TIMED))
     ahead.encode_queries(list(some.values()))
     _, given_ms = asked(opened(index, ahead), some)
-    ndcg = score_run(judged.qrels, found)["nDCG@10"]
     return {
         "seconds": seconds,
         "peak_mb": peak,
         "nodes": report.nodes,
-        "ndcg": ndcg,
+        "ndcg": ndcg(judged, found),
         "text_ms": text_ms,
         "given_ms": given_ms,
     }
@@ -117,7 +117,7 @@ def sizes(corpus, root, model, backend):
         found, _ = asked(rag, judged.queries)
         files = (folder / settings.get("index", "vectors")).rglob("*")  # PLAID's own stand beside the vectors
         size = sum(file.stat().st_size for file in files if file.is_file())
-        told[name] = {"bytes_a_token": size / tokens, "ndcg": score_run(judged.qrels, found)["nDCG@10"]}
+        told[name] = {"bytes_a_token": size / tokens, "ndcg": ndcg(judged, found)}
     return told
 
 
@@ -135,7 +135,9 @@ def exact(corpus, root, model, backend):
     names = {"documents": list(judged.texts), "queries": list(judged.queries)}
     (Path(root) / "names.json").write_text(json.dumps(names), encoding="utf-8")
     lengths = dict(zip(judged.queries, map(len, queries), strict=True))
-    sums = {query: {it: score * lengths[query] for it, score in hits.items()} for query, hits in found.items()}
+    sums = {
+        query: {hit.node.source: hit.score * lengths[query] for hit in hits} for query, hits in found.items()
+    }  # a document is one node
     return {"ms": milliseconds, "found": sums, "tokens": sum(map(len, documents))}
 
 
@@ -147,8 +149,16 @@ def asked(rag, queries):
         start = time.perf_counter()
         hits = rag.retrieve(text, TOP_K)
         times.append(1_000 * (time.perf_counter() - start))
-        found[query] = document_ranking(hits)
+        found[query] = hits
     return found, statistics.median(times)
+
+
+def ndcg(judged, found):
+    """nDCG@10 of the hits of each query, as the product scores them: a document stands where its best chunk does."""
+    rankings = {
+        query: list(dict.fromkeys(judged.unit(query, hit.node) for hit in hits)) for query, hits in found.items()
+    }
+    return mean_scores(score_queries(judged.qrels, rankings))["ndcg@10"]
 
 
 def opened(folder, encoder, **settings):

@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 from lateral import RAG, BiEncoderRetriever
 from lateral.loaders.indexed_text import indexed_text
-from lateral.rag.evaluation import document_ranking, read_beir, score_run
+from lateral.rag.evaluation import read_beir, score_queries
+from lateral.rag.evaluation.measures import mean_scores
+from lateral.rag.evaluation.searching import search_all
 from lateral.retrievers.exact import ExactSearch
 from lateral.retrievers.models import find_model, load_bi_encoder
 from lateral.retrievers.registry import open_retriever
@@ -82,8 +84,8 @@ def quality(corpus, index, runtime):
     judged = read_beir(corpus)
     rag = RAG(index, retrievers=(BiEncoderRetriever(encoder=encoder_of(runtime)),))
     rag.add([{"id": source, "text": text} for source, text in judged.texts.items()])
-    run = {query: document_ranking(rag.retrieve(text, DEPTH)) for query, text in judged.queries.items()}
-    return {"ndcg": score_run(judged.qrels, run)["nDCG@10"]}
+    found = search_all(rag.retrieve, judged, DEPTH)
+    return {"ndcg": mean_scores(score_queries(judged.qrels, found.rankings))["ndcg@10"]}
 
 
 def exact(corpus, folder, how):

@@ -14,7 +14,8 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from lateral.rag.evaluation import read_beir, score_run
+from lateral.rag.evaluation import read_beir, score_queries
+from lateral.rag.evaluation.measures import mean_scores
 from lateral.retrievers.models.colbert.cures import import_ragatouille
 
 TOP_K = 10
@@ -34,7 +35,7 @@ def main():
     with torch.autocast("cpu", dtype=torch.bfloat16) if tuned else nullcontext():
         indexed = index(ragatouille, given, model, root, TUNED if tuned else {})
     found, asked = search(ragatouille.RAGPretrainedModel.from_index(indexed["path"]), given["queries"])
-    ndcg = score_run(read_beir(Path(corpus)).qrels, found)["nDCG@10"]
+    ndcg = mean_scores(score_queries(read_beir(Path(corpus)).qrels, found))["ndcg@10"]
     print(json.dumps({**indexed, **asked, "ndcg": ndcg}), file=told)
 
 
@@ -73,7 +74,7 @@ def search(loaded, queries):
         start = time.perf_counter()
         hits = loaded.search(text, k=TOP_K)
         times.append(1_000 * (time.perf_counter() - start))
-        found[query] = {hit["document_id"]: hit["score"] for hit in hits}
+        found[query] = list(dict.fromkeys(hit["document_id"] for hit in hits))
     searcher = loaded.model.model_index.searcher
     searcher.config.query_maxlen = loaded.model.config.query_maxlen  # a search sets it by the query's words
     given = []

@@ -50,6 +50,7 @@ def test_no_log_repr_or_error_shows_the_key(serve, caplog):
 
 def test_a_url_is_shown_without_what_may_be_secret():
     assert shown_url("https://me:pw@host:8/v1/?key=s#f") == "https://host:8/v1"
+    assert shown_url("https://me:pw@[host?key=s#f") == "[host"
     assert "pw" not in repr(ChatClient("stub", base_url="https://me:pw@host/v1"))
 
 
@@ -74,6 +75,11 @@ def test_a_named_variable_holds_the_key(serve, monkeypatch):
     [
         (lambda: ChatClient(" "), "model must name a chat model, got ' '"),
         (lambda: ChatClient("m", base_url="localhost:8000"), "base_url must be such as"),
+        (lambda: ChatClient("m", base_url="http://[bad"), r"base_url must be such as .* got 'http://\[bad'"),
+        (lambda: ChatClient("m", base_url="http://localhost:abc/v1"), "base_url must be such as"),
+        (lambda: ChatClient("m", base_url="http://localhost:70000/v1"), "base_url must be such as"),
+        (lambda: ChatClient("m", base_url="http://local host/v1"), "base_url must be such as"),
+        (lambda: ChatClient("m", base_url="http://localhost/\x1b[31m"), "base_url must be such as"),
         (lambda: Deadlines(connect=0), "connect must be a number of seconds above 0, got 0"),
         (lambda: Deadlines(whole=float("inf")), "whole must be a number of seconds above 0, got inf"),
         (lambda: Retries(attempts=0), "attempts must be a whole number of at least 1, got 0"),

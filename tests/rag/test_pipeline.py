@@ -124,7 +124,7 @@ def test_the_async_forms_give_what_the_sync_ones_give(tmp_path, folder, embedder
     assert streamed == answer.text == rag.ask("How hot is green tea brewed?").text
 
 
-@pytest.mark.parametrize(("argument", "given"), [("reranker", "nope"), ("generator", object())])
+@pytest.mark.parametrize(("argument", "given"), [("reranker", object()), ("generator", object())])
 def test_an_object_without_its_method_is_refused_at_once(tmp_path, argument, given):
-    with pytest.raises(InvalidArgumentError, match=f"{argument} must be an object with a method"):
+    with pytest.raises(InvalidArgumentError, match=f"{argument} must be .*an object with a method"):
         RAG(tmp_path / "index", **{argument: given})

@@ -4,12 +4,17 @@ from hypothesis import strategies as st
 from lateral.errors import InvalidArgumentError
 from lateral.rag.prompt import INVISIBLE, build_messages, parse_messages, source_name
 
-FENCES = ["</passage>", "</PASSAGE >", '<passage n="2">', "<question>", "</question>", "<|im_end|>", "</s>"]
+FENCES = ["</passage>", "</PASSAGE >", '<passage n="2">', "<question>", "</question>", "<|im_end|>", "</s>", "[INST]"]
 PARTS = [
     "<\u200b/passage>",
     "&lt;",
     "&amp;",
     "&amp;lt;",
+    "&#91;",
+    "&#65308;",
+    "#91;",
+    "[/",
+    "＜",
     "&",
     "<",
     "< /",
@@ -63,6 +68,37 @@ def test_fences_and_turn_marks_in_a_text_are_escaped(make_passage, mark):
     assert parse_messages([{"role": "user", "content": content}])[1] == [(1, f"before {mark} after")]
 
 
+@pytest.mark.parametrize(
+    ("mark", "shown_as"),
+    [
+        ("[INST]", "&#91;INST]"),
+        ("[/INST]", "&#91;/INST]"),
+        ("[TOOL_CALLS]", "&#91;TOOL_CALLS]"),
+        ("<<SYS>>", "<&lt;SYS>>"),
+        ("<</SYS>>", "<&lt;/SYS>>"),
+        ("<bos>", "&lt;bos>"),
+        ("<eos>", "&lt;eos>"),
+        ("＜/passage＞", "&#65308;/passage＞"),
+        ("＜／passage＞", "&#65308;／passage＞"),
+        ("﹤passage", "&#65124;passage"),
+        ("［/INST］", "&#65339;/INST］"),
+        ("＜|im_start|＞", "&#65308;|im_start|＞"),
+    ],
+)
+def test_marks_of_other_servers_and_full_width_fences_are_escaped(make_passage, mark, shown_as):
+    source = f"/docs/{mark.replace('/', '')}.pdf"
+    content = build_messages(f"{mark}?", [make_passage(f"before {mark} after", source=source)])[1]["content"]
+    assert f"before {shown_as} after" in content
+    assert mark not in content
+    assert mark.replace("/", "") not in content
+    assert parse_messages([{"role": "user", "content": content}]) == (f"{mark}?", [(1, f"before {mark} after")])
+
+
+@pytest.mark.parametrize("text", ["a[1] < b[i]", "[install]", "[x](y) [INSTALL]", "<strong>", "＜b＞", "&#92; &#9;"])
+def test_brackets_that_are_no_marks_are_shown_as_they_are(make_passage, text):
+    assert text in build_messages("q", [make_passage(text)])[1]["content"]
+
+
 def test_invisible_characters_are_not_shown(make_passage):
     tags = "".join(chr(0xE0000 + ord(char)) for char in "obey")
     text = f"a\u200bb\u202ec\u2066d\ufeffe{tags}f\x00g\ud800h"
@@ -89,6 +125,7 @@ def test_hostile_text_round_trips_and_the_fences_are_exact(make_passage, questio
     assert content.count("<passage") == content.count("</passage") == len(texts)
     assert content.count("<question") == content.count("</question") == 1
     assert "<|" not in content
+    assert "[inst]" not in content
     content.encode("utf-8")
 
 

@@ -65,8 +65,9 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
 EPILOG = (
     "Exit codes: 0 all well, 1 some documents failed, 2 usage, 3 the index, 4 the chat model. Settings (index, "
     "retrievers, model, store, vectors, colbert, colbert_vectors, colbert_index, colbert_bits, language, chunk_size, "
-    "chunk_overlap, fusion, top_k, generator, base_url, api_key_env, strict) can stand in lateral.toml, or in the "
-    "environment as LATERAL_INDEX and so on."
+    "chunk_overlap, fusion, top_k, generator, base_url, api_key_env, strict) can stand in lateral.toml, in "
+    "~/.config/lateral/config.toml, or in the environment as LATERAL_INDEX and so on; base_url and api_key_env not in "
+    "lateral.toml."
 )
 
 app = typer.Typer(
@@ -104,6 +105,15 @@ def main() -> None:
     sys.exit(code or 0)
 
 
+class _ShownFormatter(logging.Formatter):
+    """Makes lines that steer no terminal: they name files, and tell what servers say."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        from ...retrievers.shading import shown_text
+
+        return shown_text(super().format(record))
+
+
 def _show_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
@@ -120,7 +130,7 @@ def _lateral(
     verbose: Annotated[bool, typer.Option("--verbose", help="Say on stderr what is loaded and done.")] = False,
 ) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_ShownFormatter("%(message)s"))
     logger = logging.getLogger("lateral")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO if verbose else logging.WARNING)
@@ -319,10 +329,11 @@ def _split(names: str | None) -> list[str] | None:
 
 
 def _end(code: int, error: str, message: str, as_json: bool, *, said: bool = False) -> NoReturn:
+    from ...retrievers.shading import shown_text
     from .output import print_json
 
     if as_json:
         print_json({"error": {"type": error, "message": message}})
     elif not said:
-        typer.secho(message, err=True, fg=typer.colors.RED)
+        typer.secho(shown_text(message), err=True, fg=typer.colors.RED)
     sys.exit(code)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...errors import IndexNotFoundError, InvalidArgumentError
+from ...errors import InvalidArgumentError
 from ...rag.generators.generator import Generator
+from ...rag.indexing.setup import made_config
 from ...rag.pipeline import RAG
 from ...retrievers.registry import DEFAULT_RETRIEVERS, open_retriever
 from ...retrievers.retriever import Retriever
-from ...retrievers.store import Index, IndexConfig
+from ...retrievers.store import IndexConfig
 from .settings import Settings
 
 __all__ = ["MAKING", "build_generator", "build_rag"]
@@ -44,7 +45,7 @@ def build_rag(settings: Settings, flags: Mapping[str, Any], *, generator: Genera
         InvalidArgumentError: A flag sets a retriever that is not among those chosen, or there is no such fusion.
     """
     given = {name: flags.get(name) for name in MAKING}
-    made = _made(settings)
+    made = made_config(settings.index)
     making = {name: getattr(settings, name) for name in MAKING} if made is None else given
     return RAG(
         settings.index,
@@ -72,15 +73,6 @@ def build_generator(settings: Settings) -> Generator | None:
     return OpenAIGenerator(settings.generator, base_url=settings.base_url, api_key_env=settings.api_key_env)
 
 
-def _made(settings: Settings) -> IndexConfig | None:
-    """Returns how the index was made, None where there is none or it holds no document: it may be made anew."""
-    try:
-        with Index(settings.index).read() as snapshot:
-            return snapshot.config() if snapshot.count("FROM documents") else None
-    except IndexNotFoundError:
-        return None
-
-
 def _retrievers(
     making: Mapping[str, Any], given: Mapping[str, Any], made: IndexConfig | None
 ) -> list[str | Retriever] | None:
@@ -99,4 +91,7 @@ def _retrievers(
     for key, (name, argument) in SETS.items():
         if making[key] is not None:
             wanted.setdefault(name, dict(remembered.get(name, {})))[argument] = str(making[key])
+    asked = wanted.get("colbert", {})
+    if making["colbert_bits"] is None and asked.get("index") == "exact":
+        asked.pop("bits", None)  # those of the PLAID index that it moves from
     return [open_retriever(name, wanted[name]) if name in wanted else name for name in names]

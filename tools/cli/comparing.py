@@ -1,4 +1,4 @@
-"""`lateral compare`: the retrievers and their fusions side by side on a judged corpus."""
+"""`lateral compare`: the retrievers, their fusions and a reranker side by side on a judged corpus."""
 
 from __future__ import annotations
 
@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ...errors import InvalidArgumentError
-from .evaluating import IndexFolderFlag, LimitFlag, QuestionsFlag, SplitFlag, index_folder, read_configuration
+from ...output_file import check_free, write_file
+from .evaluating import (
+    IndexFolderFlag,
+    LimitFlag,
+    QuestionsFlag,
+    RerankDepthFlag,
+    RerankFlag,
+    SplitFlag,
+    index_folder,
+    read_configuration,
+)
 from .flags import ColBERTFlag, JsonFlag, LanguageFlag, ModelFlag, RetrieversFlag, SizeFlag
 
 if TYPE_CHECKING:
@@ -43,6 +52,8 @@ def compare(
     colbert: ColBERTFlag = None,
     language: LanguageFlag = None,
     chunk_size: SizeFlag = None,
+    rerank: RerankFlag = "none",
+    rerank_depth: RerankDepthFlag = None,
     baseline: BaselineFlag = None,
     sweep: SweepFlag = False,
     index: IndexFolderFlag = None,
@@ -54,7 +65,8 @@ def compare(
     """Compare the retrievers and their fusions on a judged corpus: quality, latency, size, and which to take.
 
     CORPUS is as for `lateral evaluate`. Each retriever is measured alone, and each two or more of them under every
-    fusion; each is tested against the baseline, and p is corrected for the number of tests.
+    fusion, with and without the reranker if one is named; each is tested against the baseline, and p is corrected for
+    the number of tests.
     """
     flags = {
         "retrievers": retrievers,
@@ -68,14 +80,16 @@ def compare(
     from .output import print_json
 
     if html is not None:
-        _check_target(html, force=force)
+        check_free(html, force=force, flag="--html")
     judged = read_corpus(corpus, questions=questions, split=split)
     judged = judged if limit is None else judged.sampled(limit)
     with index_folder(index) as folder:
-        configuration = read_configuration(_all(flags), folder, fusion=None, reranker="none", top_k=TOP_K)
+        configuration = read_configuration(
+            _all(flags), folder, fusion=None, reranker=rerank, top_k=TOP_K, rerank_depth=rerank_depth
+        )
         result = _compared(judged, configuration, folder, baseline=baseline, sweeping=sweep, quiet=as_json)
     if html is not None:
-        _write(html, report_html(result))
+        write_file(html, report_html(result), force=force, flag="--html")
     shown = {} if html is None else {"html": str(html.absolute())}
     print_json({**result.as_dict(), **shown}) if as_json else print_comparison(result, html)
     if result.failed:
@@ -110,19 +124,3 @@ def _all(flags: Mapping[str, Any]) -> dict[str, Any]:
     from .building import MAKING
 
     return {**dict.fromkeys(MAKING), **flags}
-
-
-def _check_target(target: Path, *, force: bool) -> None:
-    """Raises before a long run where its report could not be written after it."""
-    from ...rag.evaluation.trec import check_writable
-
-    check_writable(target)
-    if target.exists() and not force:
-        raise InvalidArgumentError(f"{str(target)!r} is there already: name another file with --html, or add --force")
-
-
-def _write(target: Path, page: str) -> None:
-    try:
-        target.write_text(page, encoding="utf-8")
-    except OSError as err:
-        raise InvalidArgumentError(f"{target} can't be written ({err.strerror or err}): name another file") from err

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ...errors import InvalidArgumentError
+from ...errors import ChatModelError, InvalidArgumentError
+from ...output_file import check_free
 from .flags import (
     BaseUrlFlag,
     ColBERTBitsFlag,
@@ -37,6 +38,8 @@ __all__ = [
     "IndexFolderFlag",
     "LimitFlag",
     "QuestionsFlag",
+    "RerankDepthFlag",
+    "RerankFlag",
     "SplitFlag",
     "evaluate",
     "index_folder",
@@ -44,6 +47,7 @@ __all__ = [
 ]
 
 EXIT_FAILED = 1  # some documents failed, as for `lateral add`
+EXIT_MODEL = 4  # the judge can't be had; retrieval was measured all the same
 
 QuestionsFlag = Annotated[
     Path | None,
@@ -58,7 +62,13 @@ SplitFlag = Annotated[
 FusionFlag = Annotated[
     str | None, typer.Option(help="How rankings are fused (default: as `lateral search` does).", show_default=False)
 ]
-RerankFlag = Annotated[str, typer.Option(help="The reranker behind the fusion, or none.")]
+RerankFlag = Annotated[
+    str, typer.Option(help="The reranker behind the retrievers: cross-encoder=MODEL, a name or a folder; or none.")
+]
+RerankDepthFlag = Annotated[
+    int | None,
+    typer.Option(help="How many hits the reranker reads; its time grows with them (default: 50).", show_default=False),
+]
 DepthFlag = Annotated[int, typer.Option("--top-k", help="How many hits each query is asked for.")]
 IndexFolderFlag = Annotated[
     Path | None,
@@ -92,6 +102,7 @@ def evaluate(
     retrievers: RetrieversFlag = None,
     fusion: FusionFlag = None,
     rerank: RerankFlag = "none",
+    rerank_depth: RerankDepthFlag = None,
     top_k: DepthFlag = 100,
     model: ModelFlag = None,
     store: StoreFlag = None,
@@ -112,6 +123,7 @@ def evaluate(
     judge: JudgeFlag = None,
     base_url: BaseUrlFlag = None,
     api_key_env: KeyFlag = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Measure how well and how fast one configuration finds what is judged relevant.
@@ -136,20 +148,37 @@ def evaluate(
         "api_key_env": api_key_env,
     }
     from ...rag.evaluation import read_corpus
-    from ...rag.evaluation.trec import check_writable
 
-    outputs = {name: check_writable(path) for name, path in (("run", run_out), ("qrels", qrels_out)) if path}
+    outputs = _checked_outputs({"run": run_out, "qrels": qrels_out}, force=force)
     judged = read_corpus(corpus, questions=questions, split=split)
     judged = judged if limit is None else judged.sampled(limit)
     with index_folder(index) as folder:
-        configuration = read_configuration(flags, folder, fusion=fusion, reranker=rerank, top_k=top_k)
+        configuration = read_configuration(
+            flags, folder, fusion=fusion, reranker=rerank, top_k=top_k, rerank_depth=rerank_depth
+        )
         answering = _answering(judged, flags, configuration, folder, judge=judge) if answers or judge else None
         if answering is None and generator is not None:
             raise InvalidArgumentError("--generator writes answers: add --answers to score them")
-        result = _evaluated(judged, configuration, folder, answering, quiet=as_json)
-    _hand_out(result, judged, outputs, as_json=as_json)
+        result, lost = _evaluated(judged, configuration, folder, answering, quiet=as_json)
+    _hand_out(result, judged, outputs, lost=lost, as_json=as_json)
+    if lost is not None:
+        raise typer.Exit(EXIT_MODEL)
     if result.failed:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _checked_outputs(named: Mapping[str, Path | None], *, force: bool) -> dict[str, Path]:
+    """Returns the files that are to be written, before anything expensive is done.
+
+    Raises:
+        InvalidArgumentError: One can't be written, is there already and not to be replaced, or both are one.
+    """
+    outputs = {
+        name: check_free(path, force=force, flag=f"--{name}-out") for name, path in named.items() if path is not None
+    }
+    if len({path.absolute() for path in outputs.values()}) < len(outputs):
+        raise InvalidArgumentError("--run-out and --qrels-out name one file: the judgements are another one")
+    return outputs
 
 
 @contextmanager
@@ -169,7 +198,13 @@ def index_folder(named: Path | None) -> Iterator[Path]:
 
 
 def read_configuration(
-    flags: Mapping[str, Any], folder: Path, *, fusion: str | None, reranker: str, top_k: int
+    flags: Mapping[str, Any],
+    folder: Path,
+    *,
+    fusion: str | None,
+    reranker: str,
+    top_k: int,
+    rerank_depth: int | None,
 ) -> Configuration:
     """Returns what is evaluated: flags over settings for a new index, flags alone for one that is there.
 
@@ -177,35 +212,47 @@ def read_configuration(
         flags: What was given on the command line, by the names of the settings.
         folder: Where the index is or will be.
         fusion: How rankings are fused, None for the default.
-        reranker: The reranker's name.
+        reranker: The reranker's name with its model, or "none".
         top_k: How many hits a query is asked for.
+        rerank_depth: How many of them the reranker reads, None for its default.
 
     Raises:
         InvalidArgumentError: A flag sets a retriever that is not among those named.
     """
     from ...rag.evaluation import Configuration
+    from ...rag.indexing.setup import made_config
     from ...retrievers.registry import DEFAULT_RETRIEVERS
-    from ...retrievers.store import Index
-    from .building import SETS
     from .settings import load_settings
 
     read = load_settings(flags)
     given = {name: getattr(read, name) if flags[name] is not None else None for name in flags}
-    making = given if Index(folder).exists() else {name: getattr(read, name) for name in flags}
+    made = made_config(folder)
+    making = {name: getattr(read, name) for name in flags} if made is None else given
     names = tuple(making["retrievers"] or ()) or None
-    if names is None and making["colbert"] is not None and making is not given:
+    if names is None and making["colbert"] is not None and made is None:
         names = (*DEFAULT_RETRIEVERS, "colbert")  # who names a checkpoint wants it used
+    settings = _retriever_settings(
+        making, given, names or (DEFAULT_RETRIEVERS if made is None else [it.name for it in made.retrievers])
+    )
+    return Configuration(
+        names, fusion, reranker, top_k, settings, making["chunk_size"], making["chunk_overlap"], rerank_depth
+    )
+
+
+def _retriever_settings(
+    making: Mapping[str, Any], given: Mapping[str, Any], names: Sequence[str]
+) -> dict[str, dict[str, str]]:
+    """Returns the settings of the retrievers that are opened; those of others are an error only as flags."""
+    from .building import SETS
+
     settings: dict[str, dict[str, str]] = {}
     for key, (name, argument) in SETS.items():
-        there = names is None or name in names
-        if given[key] is not None and not there:
+        if given[key] is not None and name not in names:
             flag = key.replace("_", "-")
-            raise InvalidArgumentError(
-                f"--{flag} sets the {name} retriever, which is not among {', '.join(names or ())}"
-            )
-        if making[key] is not None and there:
+            raise InvalidArgumentError(f"--{flag} sets the {name} retriever, which is not among {', '.join(names)}")
+        if making[key] is not None and name in names:
             settings.setdefault(name, {})[argument] = str(making[key])
-    return Configuration(names, fusion, reranker, top_k, settings, making["chunk_size"], making["chunk_overlap"])
+    return settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +275,9 @@ def _answering(
     """
     from ...llm import ChatClient
     from ...rag.evaluation import AnswerJudge
+    from ...rag.evaluation.patient_generator import PatientGenerator
     from ...rag.evaluation.searching import is_whole
+    from ...rag.generators.openai_chat import OpenAIGenerator
     from .building import build_generator
     from .settings import load_settings
 
@@ -239,13 +288,15 @@ def _answering(
     if judge is not None and not corpus.answers:
         raise InvalidArgumentError(f"--judge compares answers with those expected, and {corpus.name} expects none")
     client = None if judge is None else ChatClient(judge, base_url=settings.base_url, api_key_env=settings.api_key_env)
-    generator = build_generator(settings) if settings.generator is not None or client is None else None
+    writer = build_generator(settings) if settings.generator is not None or client is None else None
+    generator = PatientGenerator(writer) if isinstance(writer, OpenAIGenerator) else writer
     return _Answering(generator, None if client is None else AnswerJudge(client), settings.top_k)
 
 
 def _evaluated(
     corpus: JudgedCorpus, configuration: Configuration, folder: Path, answering: _Answering | None, *, quiet: bool
-) -> EvaluationResult:
+) -> tuple[EvaluationResult, ChatModelError | None]:
+    """Returns the result, and why it has no answers where they were asked for and could not be scored."""
     from ...rag.evaluation import evaluate as run_evaluation
     from ...rag.evaluation import score_answers
     from .evaluation_output import counting_bars
@@ -255,24 +306,40 @@ def _evaluated(
         on_index = None if documents is None else lambda progress: documents(progress.done, progress.total)
         result = run_evaluation(corpus, configuration, folder, on_index=on_index, on_query=queries)
         if answering is None:
-            return result
+            return result, None
         with configuration.open(folder, generator=answering.generator) as rag:
-            scores = score_answers(
-                lambda question: rag.ask(question, top_k=answering.top_k),
-                corpus,
-                judge=answering.judge,
-                on_question=None if bar is None else bar("answers"),
-            )
-    return replace(result, answers=scores)
+            try:
+                scores = score_answers(
+                    lambda question: rag.ask(question, top_k=answering.top_k),
+                    corpus,
+                    judge=answering.judge,
+                    on_question=None if bar is None else bar("answers"),
+                )
+            except ChatModelError as err:
+                return result, err
+    return replace(result, answers=scores), None
 
 
-def _hand_out(result: EvaluationResult, corpus: JudgedCorpus, outputs: Mapping[str, Path], *, as_json: bool) -> None:
+def _hand_out(
+    result: EvaluationResult,
+    corpus: JudgedCorpus,
+    outputs: Mapping[str, Path],
+    *,
+    lost: ChatModelError | None,
+    as_json: bool,
+) -> None:
     from ...rag.evaluation import write_qrels, write_run
     from .evaluation_output import print_evaluation
-    from .output import print_json
+    from .output import plain, print_json, stderr
 
     if "run" in outputs:
         write_run(outputs["run"], result.rankings)
     if "qrels" in outputs:
         write_qrels(outputs["qrels"], corpus.qrels)
-    print_json(result.as_dict()) if as_json else print_evaluation(result)
+    if as_json:
+        error = {} if lost is None else {"error": {"type": type(lost).__name__, "message": str(lost)}}
+        print_json({**result.as_dict(), **error})
+        return
+    print_evaluation(result)
+    if lost is not None:
+        stderr().print(f"[red]failed[/red] the answers could not be scored: {plain(str(lost))}")

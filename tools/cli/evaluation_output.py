@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from ...rag.evaluation.result import percentile
-from .output import LISTED, show_source, stderr, stdout
+from .output import LISTED, plain, show_source, stderr, stdout
 
 if TYPE_CHECKING:
     from ...loaders.node import LoadFailure
@@ -52,8 +52,11 @@ def print_evaluation(result: EvaluationResult) -> None:
     """Prints a result as a table, and what was odd about the corpus on stderr."""
     console = stdout()
     judged = ", ".join(f"{count:,} judged by {unit}" for unit, count in result.judged_by.items())
+    if result.unanswerable:
+        where = "left to --answers" if result.answers is None else "below"
+        judged += f"\n{result.unanswerable:,} unanswerable: {where}"
     console.print(
-        f"[bold]{escape(result.corpus)}[/bold]: {result.documents:,} documents in {result.chunks:,} chunks, "
+        f"[bold]{plain(result.corpus)}[/bold]: {result.documents:,} documents in {result.chunks:,} chunks, "
         f"{len(result.rankings):,} queries"
     )
     console.print(f"{judged}\n{_described(result)}\n")
@@ -81,20 +84,21 @@ def print_comparison(result: Comparison, report: Path | None = None) -> None:
     """
     console = Console(highlight=False, width=min(Console().width, WIDTH))
     built = "the index was there" if result.index_seconds is None else f"indexed in {result.index_seconds:.1f} s"
+    others = f" ({result.unanswerable:,} unanswerable, not asked)" if result.unanswerable else ""
     console.print(
-        f"[bold]{escape(result.corpus)}[/bold]: {result.documents:,} documents in {result.chunks:,} chunks, "
-        f"{result.queries:,} queries; {built}\n"
+        f"[bold]{plain(result.corpus)}[/bold]: {result.documents:,} documents in {result.chunks:,} chunks, "
+        f"{result.queries:,} queries{others}; {built}\n"
     )
     console.print(_compared(result.rows, result.baseline))
-    console.print(f"gain: points of nDCG@10 against {escape(result.baseline)}; p: corrected for all rows", style="dim")
+    console.print(f"gain: points of nDCG@10 against {plain(result.baseline)}; p: corrected for all rows", style="dim")
     if result.sweep:
         console.print()
         console.print(_compared(result.sweep, None))
         console.print("gain: against the first row of the same retriever", style="dim")
     console.print()
-    console.print(escape(str(result.recommendation)))
+    console.print(plain(str(result.recommendation)))
     if report is not None:
-        console.print(f"The picture is in {escape(str(report))}", soft_wrap=True)
+        console.print(f"The picture is in {plain(str(report))}", soft_wrap=True)
     _print_oddities(result.remarks, result.failed)
 
 
@@ -127,12 +131,13 @@ def _described(result: EvaluationResult) -> str:
     ]
     fused = "" if chosen.fusion is None else f" fused by {chosen.fusion}"
     reranked = "" if chosen.reranker == "none" else f", reranked by {chosen.reranker}"
-    return escape(f"{' + '.join(names)}{fused}{reranked}, {chosen.top_k} hits a query")
+    return plain(f"{' + '.join(names)}{fused}{reranked}, {chosen.top_k} hits a query")
 
 
 def _meaning(name: str, result: EvaluationResult) -> str:
-    cut = result.configuration.top_k
-    return f"… in the {cut} asked for" if name == "recall@100" and cut < 100 else MEANING[name]
+    """Returns what a measure says, and of how many hits where fewer were asked for than its name has."""
+    meant, cut = MEANING[name], result.configuration.top_k
+    return re.sub(r"first (\d+)", lambda at: f"{cut} asked for" if cut < int(at[1]) else at[0], meant)
 
 
 def _costs(result: EvaluationResult) -> Iterator[tuple[str, str, str]]:
@@ -156,7 +161,9 @@ def _answer_rows(answers: AnswerScores) -> Iterator[tuple[str, str, str]]:
     yield "answers", f"{answers.questions + answers.unanswerable:,}", f"{answers.unanswerable:,} of them unanswerable"
     for name, meaning in ANSWER_MEANING.items():
         if (value := values[name]) is not None:
-            yield name.replace("_", " "), f"{value:.4f}", meaning
+            share = answers.matches.judged_share if name == "judged_correct" else None
+            of = "" if share is None or share == 1 else f", of the {share:.0%} it judged"
+            yield name.replace("_", " "), f"{value:.4f}", meaning + of
     yield "answer p50", f"{answers.p50_ms:.1f} ms", "question to last word"
     if answers.prompt_tokens:
         yield (
@@ -178,10 +185,10 @@ def _print_remarks(result: EvaluationResult) -> None:
 def _print_oddities(remarks: Sequence[Remark], failed: Sequence[LoadFailure]) -> None:
     console = stderr()
     for remark in remarks:
-        console.print(f"[yellow]note[/yellow] {escape(str(remark))}")
+        console.print(f"[yellow]note[/yellow] {plain(str(remark))}")
     for failure in failed[:LISTED]:
         place = show_source(failure.source, failure.page)
-        console.print(f"[red]failed[/red] {escape(place)}: {escape(failure.reason)}")
+        console.print(f"[red]failed[/red] {plain(place)}: {plain(failure.reason)}")
     if len(failed) > LISTED:
         console.print(f"[red]failed[/red] {len(failed) - LISTED} more: --json lists them")
 
@@ -193,7 +200,7 @@ def _compared(rows: Sequence[Row], baseline: str | None) -> Table:
         table.add_column(head, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
-            escape(row.name),
+            plain(row.name),
             f"{row.quality:.4f}",
             "base" if row.name == baseline else "" if row.gain is None else f"{100 * row.gain:+.1f}",
             "" if row.p is None else f"{row.p:.4f}",

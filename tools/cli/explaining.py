@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...errors import InvalidArgumentError
-from .flags import IndexFlag, JsonFlag, WhereFlag
+from ...output_file import check_free, write_file
+from .flags import FusionFlag, IndexFlag, JsonFlag, WhereFlag
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,6 +42,7 @@ def explain(
     ] = "1",
     index: IndexFlag = None,
     where: WhereFlag = None,
+    fusion: FusionFlag = None,
     html: Annotated[
         Path | None, typer.Option("--html", help="Write the picture to this HTML file.", show_default=False)
     ] = None,
@@ -54,12 +55,15 @@ def explain(
     from .settings import load_settings
     from .where import parse_where
 
-    if html is not None and html.exists() and not force:
-        raise _taken(html)
-    with build_rag(load_settings({"index": index}), {}) as rag, waiting("Searching and explaining ...", off=as_json):
+    if html is not None:
+        check_free(html, force=force, flag="--html")
+    with (
+        build_rag(load_settings({"index": index, "fusion": fusion}), {}) as rag,
+        waiting("Searching and explaining ...", off=as_json),
+    ):
         found = rag.explain(query, _rank_or_id(node), where=parse_where(where))
     if html is not None:
-        _write(html, found.as_html(), force=force)
+        write_file(html, found.as_html(), force=force, flag="--html")
     if as_json:
         print_json({**found.as_dict(), **({} if html is None else {"html": str(html.absolute())})})
     else:
@@ -70,22 +74,6 @@ def explain(
 
 def _rank_or_id(node: str) -> str | int:
     return int(node) if node.isascii() and node.isdecimal() and len(node) <= MAX_RANK_DIGITS else node
-
-
-def _write(target: Path, page: str, *, force: bool) -> None:
-    try:
-        with target.open("w" if force else "x", encoding="utf-8") as stream:
-            stream.write(page)
-    except FileExistsError as err:
-        raise _taken(target) from err
-    except OSError as err:
-        raise InvalidArgumentError(
-            f"{str(target)!r} can't be written ({err.strerror or err}): name another file with --html"
-        ) from err
-
-
-def _taken(target: Path) -> InvalidArgumentError:
-    return InvalidArgumentError(f"{str(target)!r} is there already: name another file with --html, or add --force")
 
 
 def _print(found: HitExplanation) -> None:

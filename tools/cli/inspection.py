@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from rich.markup import escape
 from rich.table import Table
 
 from ...rag.indexing.status import IndexStatus, VerifyReport
-from .output import LISTED, print_json, show_source, stderr, stdout
+from .output import LISTED, plain, print_json, show_source, stderr, stdout
 
 __all__ = ["print_status", "print_verification"]
 
@@ -17,7 +16,7 @@ def print_status(status: IndexStatus, *, as_json: bool) -> None:
         print_json(status.as_dict())
         return
     table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_row("index", show_source(status.index))
+    table.add_row("index", plain(show_source(status.index)))
     table.add_row("documents", f"{status.documents:,}")
     table.add_row("chunks", f"{status.chunks:,} of at most {status.chunk_size} tokens, {status.chunk_overlap} shared")
     table.add_row("pages", f"{status.pages:,}, {status.pages_without_text:,} without a text layer")
@@ -26,26 +25,27 @@ def print_status(status: IndexStatus, *, as_json: bool) -> None:
     if status.writer is not None:
         table.add_row("being written", f"by process {status.writer}")
     for name, settings in status.retrievers.items():
-        table.add_row("retriever", f"{name} ({', '.join(f'{key} {value}' for key, value in settings.items())})")
+        chosen = ", ".join(f"{key} {value}" for key, value in settings.items())
+        table.add_row("retriever", plain(f"{name} ({chosen})"))
     for name, use in status.vectors.items():
         size, loss = f"{use.bytes / 1e6:,.1f} MB", f", {use.loss:.2%} lost" if use.loss else ""
-        table.add_row("vectors", f"{name}: {use.vectors:,} as {use.format}, {size}{loss}")
+        table.add_row("vectors", plain(f"{name}: {use.vectors:,} as {use.format}, {size}{loss}"))
         if use.candidates is not None:
-            table.add_row("candidates", f"{name}: {use.candidates}")
+            table.add_row("candidates", plain(f"{name}: {use.candidates}"))
     built = [
         f"{name} {use.bytes / 1e6:,.1f} MB{'' if use.fits else ' (behind, not used)'}"
         for name, use in status.derived_uses.items()
     ]
-    table.add_row("derived", ", ".join(built) or "nothing yet")
+    table.add_row("derived", plain(", ".join(built)) or "nothing yet")
     stdout().print(table)
     for source in status.sources[:LISTED]:
-        stdout().print(f"  {escape(show_source(source))}")
+        stdout().print(f"  {plain(show_source(source))}")
     if len(status.sources) > LISTED:
         stdout().print(f"  and {len(status.sources) - LISTED} more: --json lists them")
     for source, reason in status.stale.items():
-        stderr().print(f"[yellow]stale[/yellow] {escape(show_source(source))}: {escape(reason)}")
+        stderr().print(f"[yellow]stale[/yellow] {plain(show_source(source))}: {plain(reason)}")
     for source, warnings in status.warnings.items():
-        stderr().print(f"[yellow]note[/yellow] {escape(show_source(source))}: {escape('; '.join(warnings))}")
+        stderr().print(f"[yellow]note[/yellow] {plain(show_source(source))}: {plain('; '.join(warnings))}")
 
 
 def print_verification(report: VerifyReport, *, as_json: bool) -> None:
@@ -58,7 +58,7 @@ def print_verification(report: VerifyReport, *, as_json: bool) -> None:
         console.print("The index is sound: every byte was checked.")
     for problem in report.problems:
         state = "[red]wrong[/red]" if problem in report.remaining else "[green]mended[/green]"
-        console.print(f"{state} {escape(problem.file)}: {escape(problem.reason)}")
+        console.print(f"{state} {plain(problem.file)}: {plain(problem.reason)}")
     if any(problem.cure == "none" for problem in report.remaining):
         stderr().print("The catalog can't be mended: add the documents to a new index.")
     elif any(problem.cure != "start" for problem in report.remaining):

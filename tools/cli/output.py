@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ...retrievers.hit import Hit
 
 __all__ = [
+    "plain",
     "print_answer_sources",
     "print_hits",
     "print_json",
@@ -63,6 +64,13 @@ def tick(good: bool) -> str:
     return "✓" if good else "✗"
 
 
+def plain(text: str) -> str:
+    """Returns a text that a console prints letter by letter and in one line: names of files may hold anything."""
+    from ...retrievers.shading import shown_text
+
+    return escape(shown_text(text.replace("\n", " ")))
+
+
 def show_source(source: str, page: int | None = None) -> str:
     """Returns a source as a person reads it: relative to the working directory when it lies below it."""
     below = os.path.relpath(source) if os.path.isabs(source) else source
@@ -79,7 +87,7 @@ def print_hits(hits: Sequence[Hit], *, filtered: bool = False) -> None:
     for rank, hit in enumerate(hits, start=1):
         trail = " · ".join(f"{step.stage} #{step.rank} ({step.score:.3f})" for step in hit.trail)
         console.print(
-            f"[bold]{rank}. {escape(show_source(hit.node.source, hit.node.page))}[/bold]  [dim]{escape(trail)}[/dim]"
+            f"[bold]{rank}. {plain(show_source(hit.node.source, hit.node.page))}[/bold]  [dim]{plain(trail)}[/dim]"
         )
         console.print(textwrap.indent(escape(_excerpt(hit.node.text)), "   "))
 
@@ -95,7 +103,7 @@ def print_answer_sources(answer: Answer) -> None:
         places[citation.n, place] = places.get((citation.n, place), True) and citation.supported
     for (number, place), supported in sorted(places.items()):
         mark = f"[green]{tick(True)}[/green]" if supported else f"[red]{tick(False)} not all that is claimed[/red]"
-        console.print(f"\\[{number}] {escape(place)} {mark}")
+        console.print(f"\\[{number}] {plain(place)} {mark}")
 
 
 def print_report(report: AddReport) -> None:
@@ -104,14 +112,14 @@ def print_report(report: AddReport) -> None:
     console = stderr()
     shown = [it for it in report.skipped if not it.reason.startswith("hidden")]
     for skipped in shown[:LISTED]:
-        console.print(f"[yellow]skipped[/yellow] {escape(show_source(skipped.source))}: {escape(skipped.reason)}")
+        console.print(f"[yellow]skipped[/yellow] {plain(show_source(skipped.source))}: {plain(skipped.reason)}")
     if len(shown) > LISTED:
         console.print(f"[yellow]skipped[/yellow] {len(shown) - LISTED} more: --json lists them")
     for source, words in report.warnings:
-        console.print(f"[yellow]note[/yellow] {escape(show_source(source))}: {escape(words)}")
+        console.print(f"[yellow]note[/yellow] {plain(show_source(source))}: {plain(words)}")
     for failure in report.failed:
         place = show_source(failure.source, failure.page)
-        console.print(f"[red]failed[/red] {escape(place)}: {escape(failure.reason)}")
+        console.print(f"[red]failed[/red] {plain(place)}: {plain(failure.reason)}")
 
 
 @contextmanager

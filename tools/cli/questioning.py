@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...errors import InvalidArgumentError
+from ...output_file import check_free
 from .flags import BaseUrlFlag, JsonFlag, KeyFlag
 
 if TYPE_CHECKING:
     from ...llm import ChatClient
     from ...rag.evaluation.folder_pages import FolderPages
     from ...rag.evaluation.made_questions import MadeQuestions
+    from ...rag.evaluation.page_asking import PageAsker
 
 __all__ = ["questions"]
 
@@ -48,6 +51,10 @@ def questions(
     ] = None,
     base_url: BaseUrlFlag = None,
     api_key_env: KeyFlag = None,
+    images: Annotated[
+        bool,
+        typer.Option("--images", help="Show the chat model PDF pages as pictures too; it must take images."),
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -57,7 +64,7 @@ def questions(
     titles. `lateral evaluate FOLDER --questions FILE` measures with them.
     """
     from ...rag.evaluation.folder_pages import read_pages
-    from ...rag.evaluation.made_questions import REVIEW_SUFFIXES, check_free, write_questions, write_review
+    from ...rag.evaluation.made_questions import REVIEW_SUFFIXES, write_questions, write_review
     from .output import waiting
     from .settings import load_settings
 
@@ -69,17 +76,20 @@ def questions(
     given = load_settings({"language": language, "base_url": base_url, "api_key_env": api_key_env})
     if generator is None and base_url is not None:
         raise InvalidArgumentError("--base-url is for a chat model: name it with --generator MODEL")
+    if generator is None and images:
+        raise InvalidArgumentError("--images are for a chat model: name it with --generator MODEL")
     client = _client(generator, given.base_url, given.api_key_env) if generator is not None else None
     with waiting("Reading the documents ...", off=as_json):
         read = read_pages(folder, besides=[it for it in (out, review) if it is not None])
-    made = _make(read, client, count=count, seed=seed, language=given.language or "english", quiet=as_json)
+    with _asking(client, read, images=images) as asker:
+        made = _make(read, asker, count=count, seed=seed, language=given.language or "english", quiet=as_json)
     if not made.questions:
         why = ", ".join(f"{number:,} {reason}" for reason, number in made.dropped.items()) or "no page says enough"
         raise InvalidArgumentError(f"no question about '{folder}' could be kept: {why}; {out} is not written")
     write_questions(out, made.questions, force=force)
     if review is not None:
         write_review(review, made.questions, named=out.name, force=force)
-    _tell(made, read, {"out": out, "review": review}, client, as_json=as_json)
+    _tell(made, read, {"out": out, "review": review}, asker, as_json=as_json)
     if read.failed:
         raise typer.Exit(EXIT_FAILED)
 
@@ -90,25 +100,38 @@ def _client(model: str, base_url: str | None, api_key_env: str) -> ChatClient:
     return ChatClient(model, base_url=base_url, api_key_env=api_key_env)
 
 
+@contextmanager
+def _asking(client: ChatClient | None, read: FolderPages, *, images: bool) -> Iterator[PageAsker | None]:
+    """Gives what shows a chat model the pages, None where there is none; the process that draws them ends after it."""
+    from ...rag.evaluation.page_asking import PageAsker
+    from ...rag.evaluation.page_pictures import PagePictures
+
+    if client is None or not images:
+        yield None if client is None else PageAsker(client)
+        return
+    with PagePictures(read.files) as pictures:
+        yield PageAsker(client, pictures)
+
+
 def _make(
-    read: FolderPages, client: ChatClient | None, *, count: int, seed: int, language: str, quiet: bool
+    read: FolderPages, asker: PageAsker | None, *, count: int, seed: int, language: str, quiet: bool
 ) -> MadeQuestions:
     from ...rag.evaluation.known_items import known_items
     from ...rag.evaluation.llm_questions import llm_questions
     from .evaluation_output import counting_bars
 
-    if client is None:
+    if asker is None:
         return known_items(read.pages, count=count, seed=seed, language=language)
     with counting_bars(off=quiet) as bar:
         told = None if bar is None else bar("questions")
-        return llm_questions(read.pages, client, count=count, seed=seed, language=language, on_question=told)
+        return llm_questions(read.pages, asker, count=count, seed=seed, language=language, on_question=told)
 
 
 def _tell(
     made: MadeQuestions,
     read: FolderPages,
     files: Mapping[str, Path | None],
-    client: ChatClient | None,
+    asker: PageAsker | None,
     *,
     as_json: bool,
 ) -> None:
@@ -123,15 +146,16 @@ def _tell(
                 "pages": len(read.pages),
                 "dropped": dict(made.dropped),
                 **{name: None if path is None else str(path.absolute()) for name, path in files.items()},
-                "usage": None if client is None else asdict(client.usage),
+                "usage": None if asker is None else asdict(asker.usage),
+                "pictured": 0 if asker is None else asker.pictured,
                 "failed": [asdict(failure) for failure in read.failed],
             }
         )
     else:
-        _print(made, read, files)
+        _print(made, read, files, pictured=0 if asker is None else asker.pictured)
 
 
-def _print(made: MadeQuestions, read: FolderPages, files: Mapping[str, Path | None]) -> None:
+def _print(made: MadeQuestions, read: FolderPages, files: Mapping[str, Path | None], *, pictured: int) -> None:
     from rich.text import Text
 
     from ...retrievers.shading import shown_text
@@ -141,6 +165,8 @@ def _print(made: MadeQuestions, read: FolderPages, files: Mapping[str, Path | No
     kinds = ", ".join(f"{number:,} of kind {kind}" for kind, number in made.by_kind.items())
     documents = len({it.file for it in made.questions})
     console.print(f"{len(made.questions):,} questions about {documents:,} documents: {kinds}")
+    if pictured:
+        console.print(f"   pages shown as pictures: {pictured:,}")
     for reason, number in made.dropped.items():
         console.print(f"   left out: {number:,} ({reason})")
     for it in made.questions[:SHOWN]:

@@ -22,12 +22,16 @@ from ...retrievers.hybrid import DEFAULT_FUSION
 __all__ = ["Settings", "load_settings"]
 
 PROJECT_FILE = "lateral.toml"
+USER_FILE = "lateral/config.toml"  # below the user's configuration folder
+# Where a key is sent, and which variable is one: a folder that came from somewhere else must not choose them.
+PRIVATE = ("base_url", "api_key_env")
 
 
 class Settings(BaseSettings):
     """What a command needs to know. Each field is a key of the file, LATERAL_<FIELD> and a flag.
 
-    Files: `lateral.toml` in the working directory over `lateral/config.toml` in the user's configuration folder.
+    Files: `lateral.toml` in the working directory over `lateral/config.toml` in the user's configuration folder. The
+    former may not say where a key is sent, nor which variable of the environment is one.
     """
 
     model_config = SettingsConfigDict(
@@ -69,7 +73,10 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Returns the sources, the strongest first."""
-        files = (TomlConfigSettingsSource(settings_cls, path) for path in _files())
+        files = [TomlConfigSettingsSource(settings_cls, path) for path in _files()]
+        for source in files:
+            if source.toml_file_path == Path(PROJECT_FILE):
+                _refuse_private(source.toml_data)
         return init_settings, env_settings, *files
 
 
@@ -77,7 +84,8 @@ def load_settings(flags: Mapping[str, Any]) -> Settings:
     """Returns the settings, with the flags that were given over environment and files.
 
     Raises:
-        InvalidArgumentError: A value is of the wrong type, a key is unknown, or a file is no TOML; names each.
+        InvalidArgumentError: A value is of the wrong type, a key is unknown, or a file is no TOML; names each. Or the
+            working directory's file names a server or a key.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     try:
@@ -87,14 +95,41 @@ def load_settings(flags: Mapping[str, Any]) -> Settings:
             f"{'.'.join(map(str, it['loc']))}: {it['msg'].lower()}, got {it['input']!r:.60}" for it in err.errors()
         ]
         raise InvalidArgumentError(f"settings can't be used: {'; '.join(problems)} ({_places()})") from err
+    except InvalidArgumentError:
+        raise
     except ValueError as err:  # a file that is no TOML
         raise InvalidArgumentError(f"settings can't be read: {err} ({_places()})") from err
 
 
 def _files() -> list[Path]:
     """Returns the settings files that are there, the strongest first."""
-    folder = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    return [path for path in (Path(PROJECT_FILE), Path(folder) / "lateral" / "config.toml") if path.is_file()]
+    return [path for path in (Path(PROJECT_FILE), _user_file()) if path is not None and path.is_file()]
+
+
+def _user_file() -> Path | None:
+    """Returns the user's own file, None where there is no such folder.
+
+    Source: XDG Base Directory Specification 0.8: a relative path is to be ignored; it would be one of any folder.
+    """
+    named = os.environ.get("XDG_CONFIG_HOME", "")
+    folder = named if os.path.isabs(named) else os.path.expanduser("~/.config")
+    return Path(folder) / USER_FILE if os.path.isabs(folder) else None
+
+
+def _refuse_private(given: Mapping[str, Any]) -> None:
+    """Raises where the working directory's file would choose a server or a key.
+
+    Raises:
+        InvalidArgumentError: It does; says where such a setting belongs.
+    """
+    found = [name for name in given if name.lower() in PRIVATE]
+    if found:
+        name = found[0].lower()
+        flag = name.replace("_", "-")
+        raise InvalidArgumentError(
+            f"{PROJECT_FILE} in the working directory must not set {name}, which decides where a key is sent: give "
+            f"--{flag}, set LATERAL_{name.upper()}, or write it to ~/.config/{USER_FILE}"
+        )
 
 
 def _places() -> str:

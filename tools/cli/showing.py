@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...errors import InvalidArgumentError
+from ...output_file import check_free, write_file
 from .flags import JsonFlag
 
 if TYPE_CHECKING:
@@ -38,14 +39,12 @@ def show(
     from ...loaders.load import render_page
     from ...loaders.worker import ParserPool
 
-    target = out or Path(f"{source.stem}-page-{page}.png")
-    if target.exists() and not force:
-        raise _taken(target)
+    target = check_free(out or Path(f"{source.stem}-page-{page}.png"), force=force, flag="--out")
     file = find_file(source)
     with ParserPool(1) as pool:
         marks = _find(pool, file, page, quote) if quote is not None else ()
         picture = render_page(file, page, dpi=dpi, marks=marks, pool=pool)
-    _write(picture, target, force=force)
+    write_file(target, picture.png, force=force, flag="--out")
     _print(picture, target, marks, as_json=as_json)
 
 
@@ -61,22 +60,6 @@ def _find(pool: ParserPool, file: SourceFile, page: int, quote: str) -> tuple[Bo
     return found
 
 
-def _write(picture: PageImage, target: Path, *, force: bool) -> None:
-    try:
-        with target.open("wb" if force else "xb") as stream:
-            stream.write(picture.png)
-    except FileExistsError as err:
-        raise _taken(target) from err
-    except OSError as err:
-        raise InvalidArgumentError(
-            f"{str(target)!r} can't be written ({err.strerror or err}): name another file with --out"
-        ) from err
-
-
-def _taken(target: Path) -> InvalidArgumentError:
-    return InvalidArgumentError(f"{str(target)!r} is there already: name another file with --out, or add --force")
-
-
 def _print(picture: PageImage, target: Path, marks: tuple[Box, ...], *, as_json: bool) -> None:
     if as_json:
         from .output import print_json
@@ -84,4 +67,6 @@ def _print(picture: PageImage, target: Path, marks: tuple[Box, ...], *, as_json:
         shown = {name: getattr(picture, name) for name in ("source", "page", "width", "height", "dpi")}
         print_json({**shown, "file": str(target.absolute()), "boxes": [list(box) for box in marks]})
     else:
-        typer.echo(f"{target}: {picture.width} x {picture.height} pixels")
+        from ...retrievers.shading import shown_text
+
+        typer.echo(f"{shown_text(str(target))}: {picture.width} x {picture.height} pixels")

@@ -170,3 +170,42 @@ def test_a_word_that_some_passage_also_writes_small_is_no_name(make_passage):
         "Shop staff store the batteries in a cool dry place [1].", [passages[0], make_passage("Our Shop is good.", 2)]
     )
     assert not citation.supported
+
+
+BOILING = "Boil the water for a full minute. Above 2,000 metres boil it for three minutes. The CDC gives these times."
+
+
+@pytest.mark.parametrize(
+    ("answer", "supported"),
+    [
+        ("After 90 seconds in Paris, “Boil the water for a full minute.” [1]", False),
+        ("You need 3 tablets: “Boil the water for a full minute.” [1]", True),  # the passage says "three"
+        ("You need 4 tablets: “Boil the water for a full minute.” [1]", False),
+        ("In Paris, “Boil the water for a full minute” [1].", False),
+        ("“Boil the water for a full minute,” says the UN [1].", False),
+        ("“Boil the water for a full minute.” [1]", True),
+        ("“Above 2,000 metres boil it for three minutes”, says the CDC [1].", True),
+        ("According to the handbook, “Boil the water for a full minute.” [1]", True),
+        ("According to the Handbook, “Boil the water for a full minute.” [1]", True),
+        ("As handbook-2020.pdf says on page 3: “Above 2,000 metres boil it for three minutes.” [1]", True),
+        ("On page 4 it says: “Boil the water for a full minute.” [1]", False),
+        ("Passage 1 says “Boil the water for a full minute” [1].", True),
+        ("Source 2 says “Boil the water for a full minute” [1].", False),
+        ("Yes. The answer is: “Boil the water for a full minute.” [1]", True),
+        ("At 2000 metres: “Above 2,000 metres boil it for three minutes.” [1]", True),
+        ("1. “Boil the water for a full minute.” [1]", True),
+        ("- **Boiling**: “Boil the water for a full minute.” [1]", True),
+        ("“Boil the water for a full minute.” Then, “boil it for three minutes” [1].", True),
+        ("Safe: “Boil the water for a full minute”; above 2,000 metres, “three minutes” [1].", True),
+    ],
+)
+def test_numbers_and_names_beside_a_quote_must_stand_in_the_passage(make_passage, answer, supported):
+    passage = make_passage(BOILING, source="/docs/handbook-2020.pdf")
+    assert [it.supported for it in check_citations(answer, [passage])] == [supported]
+
+
+def test_a_source_named_by_digits_alone_vouches_for_no_number(make_passage):
+    (citation,) = check_citations(
+        "You need 4: “Boil the water for a full minute.” [1]", [make_passage(BOILING, source="4")]
+    )
+    assert not citation.supported

@@ -14,6 +14,9 @@ from lateral.rag.evaluation.answer_match import contains_answer, exact_match, to
         ("about 24 hours", ["24-hour"], 0, 0, 0),
         ("", ["80 degrees"], 0, 0, 0),
         ("[1]", ["the"], 1, 1, 0),
+        ("It is 55 metres", ["5.5 metres"], 0, 2 * 2 / (4 + 2), 0),
+        ("It is 5.5 metres [3].", ["5.5 metres"], 0, 2 * 2 / (4 + 2), 1),
+        ("The sign says the no", ["no"], 0, 2 * 1 / (3 + 1), 1),
         ("yes yes yes", ["yes"], 0, 2 * 1 / 4, 1),
     ],
 )

@@ -1,14 +1,16 @@
 import pytest
-from chat_clients import QUICK, SHORT
+from chat_clients import BRIEF, SHORT
 from judged_corpora import write_beir, write_questions
 from lateral import RAG
 from lateral.errors import ChatModelUnavailableError
 from lateral.llm import ChatClient, Usage
 from lateral.rag.answer import Answer
 from lateral.rag.citing.citations import Citation
-from lateral.rag.evaluation import AnswerJudge, read_beir, read_questions, score_answers
+from lateral.rag.evaluation import AnswerJudge, BeirCorpus, read_beir, read_questions, score_answers
+from lateral.rag.evaluation.patient_generator import PatientGenerator
 from lateral.rag.generators.generator import ScriptedGenerator
-from openai_server import OpenAIServer, refusing_url, whole
+from lateral.rag.generators.openai_chat import OpenAIGenerator
+from openai_server import OpenAIServer, refusing_url, status, stream, whole
 
 
 @pytest.fixture
@@ -88,7 +90,7 @@ def judge_at():
     clients = []
 
     def make(url):
-        clients.append(ChatClient("judge", base_url=url, deadlines=SHORT, retries=QUICK))
+        clients.append(ChatClient("judge", base_url=url, deadlines=SHORT, retries=BRIEF))
         return AnswerJudge(clients[-1])
 
     yield make
@@ -101,13 +103,70 @@ def test_a_judge_compares_answers_with_those_expected(corpus, script, judge_at):
         match = score_answers(script.__getitem__, corpus, judge=judge_at(server.url)).matches
         asked = [request["messages"][1]["content"] for request in server.requests]
     assert (match.judged_correct, match.judge_unclear) == (0.5, 1)
+    assert match.judged_share == pytest.approx(2 / 3)
     assert len(asked) == 3
     assert '"expected": ["80 degrees"], "answer": "80 degrees [1]"' in asked[0]
 
 
-def test_a_judge_that_thinks_aloud_is_taken_at_its_last_word(judge_at):
-    with OpenAIServer(whole("It would be correct if it said 80. So: INCORRECT")) as server:
-        assert judge_at(server.url).judge("How hot?", "90", ["80"]) is False
+@pytest.mark.parametrize(
+    ("reply", "verdict"),
+    [
+        ("Correct.", True),
+        ("**incorrect**", False),
+        ("Correct. It is not incorrect in any point.", True),
+        ("Incorrect. The correct answer is 5 ppm.", False),
+        ("Incorrect because 80 would be correct", False),
+        ("The answer is not correct.", False),
+        ("Not correct", False),
+        ("It isn't entirely correct.", False),
+        ("This cannot be considered correct.", False),
+        ("Partially correct", False),
+        ("Verdict: correct", True),
+        ("<think>Is it correct? The correct one is 80.</think>\n\nincorrect", False),
+        ("It may be incorrect, or so.</think>Correct", True),
+        ("<think>It would be correct if", None),
+        ("It would be correct if it said 80. So: INCORRECT", None),
+        ("The correct answer is 80 degrees.", None),
+        ("It is not incorrect.", None),
+        ("I can't say", None),
+    ],
+)
+def test_a_verdict_is_read_as_it_is_meant_and_an_unclear_one_is_none(judge_at, reply, verdict):
+    with OpenAIServer(whole(reply)) as server:
+        assert judge_at(server.url).judge("How hot?", "90", ["80"]) is verdict
+
+
+def expecting(count):
+    """A corpus of questions with answers, and what is answered to each."""
+    queries = {f"q{at}": f"How hot is tea {at}?" for at in range(count)}
+    qrels = {query: {"tea": 1} for query in queries}
+    corpus = BeirCorpus({"tea": "80 degrees"}, queries, qrels, answers={query: ["80 degrees"] for query in queries})
+    return corpus, lambda question: answered(question, "80 degrees", [])
+
+
+def test_a_short_outage_costs_no_verdict(judge_at):
+    corpus, ask = expecting(20)
+    with OpenAIServer(whole("correct"), *[status(503)] * 6, default=whole("correct")) as server:
+        match = score_answers(ask, corpus, judge=judge_at(server.url)).matches
+    assert (match.judged_correct, match.judge_unclear, match.judged_share) == (1, 0, 1)
+
+
+def test_a_judge_that_stays_away_is_left_and_the_share_that_it_judged_is_said(judge_at):
+    corpus, ask = expecting(200)
+    with OpenAIServer(*[whole("correct")] * 4, default=status(503)) as server:
+        match = score_answers(ask, corpus, judge=judge_at(server.url)).matches
+    assert (match.judged_correct, match.judge_unclear, match.judged_share) == (1, 196, 4 / 200)
+    assert len(server.requests) < 20
+
+
+def test_an_outage_costs_no_answer_of_a_chat_model(corpus, tmp_path):
+    with OpenAIServer(*[status(503)] * 6, default=stream("It is 80 degrees [1].", usage=(50, 5))) as server:
+        writer = OpenAIGenerator("stub", base_url=server.url, deadlines=SHORT, retries=BRIEF)
+        rag = RAG(tmp_path / "index", retrievers=("bm25",), generator=PatientGenerator(writer))
+        rag.add(corpus.sources())
+        scores = score_answers(rag.ask, corpus)
+        writer.client.close()
+    assert (scores.degraded, scores.prompt_tokens) == (0, 200)
 
 
 def test_a_judge_that_can_not_be_had_at_all_is_an_error(corpus, script, judge_at):

@@ -73,10 +73,18 @@ def test_what_is_odd_is_counted_and_the_rest_is_read(tmp_path):
     [
         ("documents", ["{}"], r"corpus\.jsonl, line 1: expected '_id' with an id, got None"),
         ("documents", [line(_id="a", text="x"), "{broken"], r"corpus\.jsonl, line 2: expected a JSON object"),
+        ("documents", ["\x1b[2J{broken"], r"line 1: expected a JSON object, got '\\x1b\[2J{broken'"),
         ("documents", ['["list"]'], r"corpus\.jsonl, line 1: expected a JSON object"),
         ("documents", ["[" * 100_000], r"corpus\.jsonl, line 1: expected a JSON object"),
         ("documents", [line(_id="a")], r"corpus\.jsonl, line 1: expected 'text' to be a text, got None"),
         ("documents", [line(_id="a", title=3, text="x")], r"line 1: expected 'title' to be a text, got 3"),
+        ("documents", [line(_id="a\ud800", text="x")], r"corpus\.jsonl, line 1: 'a.ud800' holds half a character"),
+        (
+            "queries",
+            [line(_id="q\u0000", text="x")],
+            r"queries\.jsonl, line 1: the id 'q.x00' holds control characters",
+        ),
+        ("queries", [line(_id="q", text="x\udc00")], r"queries\.jsonl, line 1: 'x.udc00' holds half a character"),
         ("documents", [line(_id="a\u0007", text="x")], r"line 1: the id 'a\\x07' holds control characters"),
         ("documents", [line(_id=True, text="x")], r"line 1: expected '_id' with an id, got True"),
         ("documents", [line(_id="a", text=" ")], "holds no document with text"),

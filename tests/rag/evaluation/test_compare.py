@@ -1,12 +1,19 @@
 import json
 
 import pytest
+from builders import make_document
 from colbert_checkpoints import tiny_checkpoint
-from judged_corpora import write_beir, write_questions
-from lateral.errors import InvalidArgumentError
+from cross_encoders import tiny_cross_encoder
+from judged_corpora import DOCUMENTS, write_beir, write_questions
+from lateral.errors import InvalidArgumentError, ModelNotFoundError
 from lateral.rag.evaluation import Configuration, compare, evaluate, read_beir, read_corpus, sweep
-from lateral.rag.evaluation.compare import contenders
+from lateral.rag.evaluation.compare import contenders, search_side_by_side
+from lateral.rag.evaluation.queries_ahead import AskedTwoWays
 from lateral.rag.evaluation.significance import paired_p
+from lateral.retrievers.canned import CannedRetriever
+from lateral.retrievers.hit import Hit
+from lateral.retrievers.hybrid import HybridRetriever
+from lateral.retrievers.score_scale import ScoreScale
 
 HASHED = {"bi-encoder": {"model": "hash-embedder-64"}}
 BOTH = Configuration(("bm25", "bi-encoder"), settings=HASHED)
@@ -23,6 +30,14 @@ def test_each_retriever_runs_alone_and_every_group_under_each_fusion():
         *("a", "b", "c"),
         *("a+b, convex", "a+b, rrf", "a+c, convex", "a+c, rrf", "b+c, convex", "b+c, rrf"),
         *("a+b+c, convex", "a+b+c, rrf"),
+    ]
+
+
+def test_a_reranker_doubles_them():
+    names = [one.name for one in contenders(["a", "b"], reranker="judge@50")]
+    assert names == [
+        *("a", "b", "a+b, convex", "a+b, rrf"),
+        *("a, judge@50", "b, judge@50", "a+b, convex, judge@50", "a+b, rrf, judge@50"),
     ]
 
 
@@ -96,6 +111,44 @@ def test_a_sweep_stores_the_vectors_in_every_format_and_encodes_them_once(corpus
     assert all(0 < row.p <= 1 for row in rows[1:])
 
 
+def test_vectors_whose_length_fills_no_bytes_are_swept_without_binary(corpus, tmp_path):
+    odd = Configuration(("bi-encoder",), settings={"bi-encoder": {"model": "hash-embedder-20"}})
+    compare(corpus, odd, tmp_path / "index")
+    names = [row.name for row in sweep(corpus, odd, tmp_path / "index")]
+    assert names == ["bi-encoder float32", "bi-encoder float16", "bi-encoder int8"]
+
+
+def test_what_could_not_be_indexed_is_said_as_evaluate_says_it(tmp_path):
+    questions = [{"question": "How hot is tea?", "file": "tea.txt"}, {"question": "Broken?", "file": "broken.pdf"}]
+    folder = write_questions(tmp_path / "docs", [*questions, {"question": "Who won the cup?"}])
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.7 and then nothing")
+    alone = Configuration(("bm25",))
+    found = compare(read_corpus(folder), alone, tmp_path / "index")
+    said = evaluate(read_corpus(folder), alone, tmp_path / "index")
+    assert [remark.kind for remark in found.remarks] == ["not_indexed"]
+    assert found.remarks == said.remarks
+    assert (found.queries, found.unanswerable, found.as_dict()["unanswerable"]) == (2, 1, 1)
+
+
+class Named(CannedRetriever):
+    """Prepared hits under a retriever's name, with scores that mean what cosines do."""
+
+    score_scale = ScoreScale(0.0, 1.0)
+
+    def __init__(self, name, scores):
+        super().__init__([Hit(make_document(source, DOCUMENTS[source])[1][0], score) for source, score in scores])
+        self.name = name
+
+
+def test_short_lists_are_fused_as_a_hybrid_fuses_them(corpus):
+    both = [Named("a", [("tea", 0.9), ("bread", 0.8)]), Named("b", [("honey", 0.85)])]
+    running = contenders(["a", "b"])
+    found = search_side_by_side(AskedTwoWays(both, both), running, corpus, top_k=3)
+    expected = [hit.node.source for hit in HybridRetriever(both).retrieve("any", 3)]
+    assert expected == ["tea", "honey", "bread"]
+    assert found[running[2]].rankings["q-tea"] == expected
+
+
 def test_a_corpus_for_bm25_alone_has_nothing_to_sweep(corpus, tmp_path):
     alone = Configuration(("bm25",))
     compare(corpus, alone, tmp_path / "index")
@@ -112,3 +165,50 @@ def test_a_checkpoint_is_swept_over_formats_and_pooling(corpus, tmp_path):
     assert sizes == sorted(set(sizes), reverse=True)
     assert rows["colbert float32"].p is None
     assert all(row.p is not None for name, row in rows.items() if name != "colbert float32")
+
+
+@pytest.fixture(scope="module")
+def reranker(tmp_path_factory):
+    return f"cross-encoder={tiny_cross_encoder(tmp_path_factory.mktemp('models') / 'tiny')}"
+
+
+@pytest.mark.slow
+def test_every_reranked_row_scores_as_evaluate_scores_it_alone(corpus, tmp_path, reranker):
+    both = Configuration(("bm25", "bi-encoder"), settings=HASHED, reranker=reranker, rerank_depth=3)
+    found = compare(corpus, both, tmp_path / "index")
+    rows = {row.name: row for row in found.rows}
+    assert (found.reranker, len(rows), found.baseline) == (reranker, 8, "bi-encoder")
+    alone = {
+        "bm25, cross-encoder@3": Configuration(("bm25",), reranker=reranker, rerank_depth=3),
+        "bi-encoder, cross-encoder@3": Configuration(("bi-encoder",), reranker=reranker, rerank_depth=3),
+        "bm25+bi-encoder, convex, cross-encoder@3": Configuration(reranker=reranker, rerank_depth=3),
+        "bm25+bi-encoder, rrf, cross-encoder@3": Configuration(fusion="rrf", reranker=reranker, rerank_depth=3),
+    }
+    for name, configuration in alone.items():
+        result = evaluate(corpus, configuration, tmp_path / "index")
+        assert rows[name].scores == result.scores, name
+        plain = rows[name.removesuffix(", cross-encoder@3")]
+        assert rows[name].bytes_per_document == plain.bytes_per_document
+        assert rows[name].means["recall@100"] == plain.means["recall@100"], "those behind the depth keep their place"
+        assert all(rows[name].milliseconds[query] > plain.milliseconds[query] for query in corpus.queries)
+    assert set(rows) == {*alone, *(name.removesuffix(", cross-encoder@3") for name in alone)}
+
+
+@pytest.mark.slow
+def test_the_first_hits_are_those_of_the_pipeline_in_its_order(corpus, tmp_path, reranker):
+    configuration = Configuration(settings=HASHED, reranker=reranker, rerank_depth=2)
+    result = evaluate(corpus, configuration, tmp_path / "index")
+    with configuration.open(tmp_path / "index") as rag:
+        for query, text in corpus.queries.items():
+            first = [hit.node.source for hit in rag.retrieve(text, 2)]
+            assert [str(unit) for unit in result.rankings[query][:2]] == first
+    shown = json.loads(json.dumps(result.as_dict()))["configuration"]
+    assert (shown["reranker"], shown["rerank_depth"]) == (reranker, 2)
+
+
+@pytest.mark.slow
+def test_a_reranker_that_can_not_be_had_is_an_error_before_anything_is_encoded(corpus, tmp_path):
+    missing = Configuration(settings=HASHED, reranker="cross-encoder=no/such/folder")
+    with pytest.raises(ModelNotFoundError, match="the cross-encoder 'no/such/folder' can't be had"):
+        compare(corpus, missing, tmp_path / "index")
+    assert not (tmp_path / "index").exists()

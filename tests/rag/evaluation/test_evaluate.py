@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 from builders import make_document
@@ -7,7 +8,7 @@ from lateral import RAG
 from lateral.errors import EncoderMismatchError, IndexConfigError, InvalidArgumentError, SourceRootError
 from lateral.rag.evaluation import Configuration, evaluate, read_beir, read_corpus, score_queries
 from lateral.rag.evaluation.result import percentile
-from lateral.rag.evaluation.searching import search_all
+from lateral.rag.evaluation.searching import index_bytes, search_all
 from lateral.retrievers.canned import CannedRetriever
 from lateral.retrievers.hit import Hit
 
@@ -16,7 +17,7 @@ BOTH = Configuration(("bm25", "bi-encoder"), settings=HASHED)
 KEYS = {
     *("ndcg@10", "recall@5", "recall@10", "recall@100", "mrr@10", "map", "p50_ms", "p95_ms", "index_seconds"),
     *("bytes_per_document", "peak_memory_mb", "corpus", "documents", "chunks", "queries", "judged_by"),
-    *("configuration", "remarks", "failed"),
+    *("configuration", "remarks", "failed", "unanswerable"),
 }
 
 
@@ -71,6 +72,34 @@ def test_a_part_of_an_index_is_evaluated_alone_and_takes_less_room(corpus, tmp_p
         assert part.index_bytes < whole.index_bytes
 
 
+@pytest.mark.slow
+def test_what_one_retriever_derives_is_not_charged_to_another(corpus, tmp_path):
+    stored = {"bi-encoder": {**HASHED["bi-encoder"], "store": "chroma"}}
+    whole = evaluate(corpus, Configuration(("bm25", "bi-encoder"), settings=stored), tmp_path / "index")
+    with Configuration().open(tmp_path / "index") as rag:
+        derived = rag.status().derived_uses["chroma"].bytes
+    assert derived > 10_000
+    alone = evaluate(corpus, Configuration(("bm25",)), tmp_path / "index")
+    assert alone.index_bytes < whole.index_bytes - derived
+    dense = evaluate(corpus, Configuration(("bi-encoder",)), tmp_path / "index")
+    assert dense.index_bytes > whole.index_bytes - alone.index_bytes
+
+
+def test_the_candidates_of_another_retriever_are_not_charged(corpus, tmp_path):
+    whole = evaluate(corpus, BOTH, tmp_path / "index")
+    for folder, size in (("bi-encoder-candidates", 5_000), ("bm25-candidates", 700), ("plaid-bi-encoder", 60)):
+        (tmp_path / "index" / folder / ("0" * 32)).mkdir(parents=True)
+        (tmp_path / "index" / folder / ("0" * 32) / "codes.bin").write_bytes(bytes(size))
+    with BOTH.open(tmp_path / "index") as rag:
+        assert index_bytes(rag, ("bm25", "bi-encoder")) == pytest.approx(whole.index_bytes + 5_760, abs=200)
+        sizes = {name: index_bytes(rag, (name,)) for name in ("bm25", "bi-encoder")}
+    shutil.rmtree(tmp_path / "index" / "bi-encoder-candidates")
+    shutil.rmtree(tmp_path / "index" / "plaid-bi-encoder")
+    with BOTH.open(tmp_path / "index") as rag:
+        assert index_bytes(rag, ("bm25",)) == sizes["bm25"]
+        assert index_bytes(rag, ("bi-encoder",)) == sizes["bi-encoder"] - 5_060
+
+
 def test_an_index_of_something_else_is_refused(corpus, tmp_path):
     rag = RAG(tmp_path / "index", retrievers=("bm25",))
     rag.add({"id": "mine", "text": "My own notes."})
@@ -94,7 +123,7 @@ def test_an_index_without_the_retriever_or_made_otherwise_is_refused(corpus, tmp
     ("settings", "message"),
     [
         ({"fusion": "magic"}, "there is no fusion named 'magic': convex, rrf"),
-        ({"reranker": "magic"}, "there is no reranker named 'magic': none"),
+        ({"reranker": "magic"}, "there is no reranker named 'magic': cross-encoder=MODEL is built in"),
         ({"top_k": 0}, "top_k must be a whole number of at least 1, got 0"),
         ({"retrievers": ()}, "retrievers must name at least one retriever, got none"),
     ],
@@ -138,6 +167,7 @@ def test_pages_files_and_answers_are_judged_each_by_its_unit(tmp_path):
     assert result.judged_by == {"document": 1, "page": 1, "answer": 1}
     assert result.means["ndcg@10"] == 1
     assert (result.documents, result.failed, result.remarks) == (3, (), ())
+    assert (len(result.rankings), result.unanswerable) == (3, 1)
 
 
 def test_files_that_fail_and_pages_that_are_not_there_are_said(tmp_path):

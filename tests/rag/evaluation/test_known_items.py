@@ -8,6 +8,7 @@ from lateral.rag.evaluation import read_questions
 from lateral.rag.evaluation.folder_pages import FolderPage, PageSearch, read_pages
 from lateral.rag.evaluation.known_items import known_items
 from lateral.rag.evaluation.made_questions import MadeQuestion, write_questions, write_review
+from markdown_it import MarkdownIt
 from pdfs import make_pdf
 
 SAMPLES = Path(__file__).parents[3] / "notebooks" / "samples"
@@ -144,6 +145,16 @@ def test_the_list_shows_hostile_text_letter_by_letter(tmp_path, suffix):
         assert row.count("|") - row.count(r"\|") == 6
     else:
         assert '<input type="checkbox">' in text
+
+
+def test_the_markdown_list_holds_no_address_that_a_renderer_links(tmp_path):
+    said = "see https://evil.example, www.evil.example and a@evil.example"
+    write_review(tmp_path / "r.md", [MadeQuestion(said, "a.md", None, "llm", "", said)], named="www.evil.example.jsonl")
+    text = (tmp_path / "r.md").read_text()
+    assert not any(address in text for address in ("https://", "www.evil", "a@evil"))
+    html = MarkdownIt("commonmark").enable("table").render(text)
+    assert html.count(said) == 2
+    assert "<a" not in html
 
 
 def test_the_pages_of_a_folder_are_read_with_their_names(tmp_path):

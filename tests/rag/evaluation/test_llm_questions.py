@@ -2,7 +2,7 @@ import json
 
 import openai_server as wire
 import pytest
-from chat_clients import QUICK, SHORT
+from chat_clients import BRIEF, QUICK, SHORT
 from lateral.errors import ChatModelError, InvalidArgumentError
 from lateral.llm import ChatClient
 from lateral.rag.evaluation.folder_pages import FolderPage
@@ -113,7 +113,21 @@ def test_one_reply_that_fails_is_counted_and_the_others_kept():
 
 def test_a_model_that_cannot_be_had_is_an_error():
     with refusing_url() as url, pytest.raises(ChatModelError, match="stub"):
-        llm_questions(PAGES, ChatClient("stub", base_url=url, deadlines=SHORT, retries=QUICK), count=2)
+        llm_questions(PAGES, ChatClient("stub", base_url=url, deadlines=SHORT, retries=BRIEF), count=2)
+
+
+def test_an_outage_in_the_middle_is_waited_for():
+    with OpenAIServer(*[wire.status(503)] * 6, default=wire.answering(right)) as server:
+        made = llm_questions(PAGES, ChatClient("stub", base_url=server.url, deadlines=SHORT, retries=BRIEF), count=2)
+    assert (len(made.questions), made.dropped) == (2, {})
+
+
+def test_what_was_asked_before_a_server_went_away_is_kept():
+    pages = [*PAGES, *(FolderPage(f"tea-{at}.txt", None, TEA) for at in range(30))]
+    with OpenAIServer(wire.answering(right), default=wire.status(503)) as server:
+        client = ChatClient("stub", base_url=server.url, deadlines=SHORT, retries=BRIEF)
+        made = llm_questions(pages, client, count=20)
+    assert (len(made.questions), made.dropped) == (1, {"no reply": 1})
 
 
 def test_the_count_must_be_positive():

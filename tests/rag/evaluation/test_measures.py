@@ -5,7 +5,7 @@ import pytest
 import pytrec_eval
 from hypothesis import given
 from hypothesis import strategies as st
-from lateral.rag.evaluation import score_queries, score_run, write_qrels, write_run
+from lateral.rag.evaluation import score_queries, write_qrels, write_run
 from lateral.rag.evaluation.measures import as_run, mean_scores
 
 QRELS = {"q1": {"d1": 1, "d2": 1, "d7": 0}, "q2": {"d4": 3, "d5": 1}, "q3": {"d9": 1}}
@@ -76,7 +76,14 @@ def test_measures_equal_those_of_ir_measures_and_pytrec_eval_on_the_files(tmp_pa
         assert means[ours] == pytest.approx(sum(it[name] for it in scores.values()) / len(qrels)), ours
 
 
-def test_a_run_of_scores_is_measured_as_before():
-    run = {"q1": {"d3": 3.0, "d1": 2.0, "d2": 1.0}, "q2": {"d5": 0.5, "d4": 0.25}, "q3": {}}
-    measured = score_run(QRELS, run)
-    assert measured == pytest.approx({"nDCG@10": sum(PARTS["ndcg@10"]) / 3, "R@100": 2 / 3})
+@pytest.mark.parametrize("name", ["a\ud800", "a\x00b", "", "a b", "\n"])
+def test_ids_may_be_any_text(name):
+    """Each of these ended the process, or was counted as another one, where trec_eval was given it."""
+    scores = score_queries({name: {name: 1, "a": 1}, "q": {"a": 1}}, {name: [name, "x"], "q": ["a"]})
+    assert scores["recall@5"] == {name: 0.5, "q": 1}
+
+
+def test_grades_below_zero_are_not_relevant_and_huge_ones_end_nothing():
+    scores = score_queries({"q": {"a": -2, "b": 1}, "huge": {"a": 10**20}}, {"q": ["a", "b"], "huge": ["a"]})
+    assert scores["mrr@10"] == {"q": 0.5, "huge": 1}
+    assert scores["ndcg@10"]["q"] == pytest.approx(1 / log2(3))

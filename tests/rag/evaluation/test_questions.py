@@ -1,4 +1,5 @@
 import json
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,7 @@ def test_a_node_stands_for_its_file_its_page_or_the_answer(tmp_path):
     assert corpus.unit("q2", node(folder / "tea.txt")) == "tea.txt"
     assert corpus.unit("q3", node(folder / "honey.md", text="Pure Honey\nkeeps for  years.")) == "answer"
     assert corpus.unit("q3", node(folder / "honey.md", text="Honey is sweet.")) == "honey.md#n1"
+    assert corpus.unit("q3", node(folder / "honey.md", text="Honey keeps for yearsteen.")) == "honey.md#n1"
 
 
 CSV = 'question,file,page,answer\nHow hot?,tea.txt,,80 degrees\n"Descale, when?",kettle.pdf,2,\nThe cup?,,,\n'
@@ -96,6 +98,17 @@ def test_files_are_found_by_path_by_name_and_by_windows_path(tmp_path):
     assert [list(units) for units in corpus.qrels.values()] == [["a/b/deep.txt"]] * 5
 
 
+@pytest.mark.parametrize(("on_disk", "in_row"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_accents_are_one_or_two_characters_in_names(tmp_path, on_disk, in_row):
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / unicodedata.normalize(on_disk, "Zürich café.txt")).write_text("tram")
+    called = unicodedata.normalize(in_row, "Zürich café.txt")
+    corpus = read(folder, [{"question": "Tram?", "file": called}])
+    assert corpus.remarks == ()
+    assert set(corpus.qrels["q1"]) <= corpus.known_units
+
+
 def test_a_name_of_two_files_has_to_be_written_with_its_path(tmp_path):
     folder = tmp_path / "docs"
     for name in ("a", "b"):
@@ -133,6 +146,9 @@ def test_files_that_can_not_be_read_are_counted(tmp_path):
         ),
         ([{"question": "a", "file": "kettle.pdf", "page": "ii"}], "line 1: expected page to be a whole number"),
         ([{"question": "a", "file": "kettle.pdf", "page": True}], "line 1: expected page to be a whole number"),
+        ([{"question": "a", "file": "kettle.pdf", "page": "9" * 5000}], "line 1: expected page to be a whole number"),
+        ([{"question": "a\ud800", "file": "tea.txt"}], "line 1: 'a.ud800' holds half a character"),
+        ([{"question": "a", "answer": "\udc00"}], "line 1: .* holds half a character"),
         ([{"question": "a", "page": 3}], "line 1: names page 3 of no file"),
         (
             [{"question": "a", "file": "kettle.pdf", "page": 1}, {"question": "a", "file": "tea.txt"}],

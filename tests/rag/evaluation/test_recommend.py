@@ -1,49 +1,123 @@
+from dataclasses import replace
+
 import pytest
+from lateral.rag.evaluation.comparison import Comparison, Row, against
 from lateral.rag.evaluation.recommend import Candidate, recommend
+from lateral.rag.evaluation.significance import holm, paired_ps
 
 
 def candidate(name, values, milliseconds, size=1_000.0):
     return Candidate(name, {f"q{at}": value for at, value in enumerate(values)}, milliseconds, size)
 
 
+def recommended(candidates, baseline):
+    """What is recommended of candidates with the p that a table has."""
+    base = next(it for it in candidates if it.name == baseline)
+    others = [it for it in candidates if it is not base]
+    tested = dict(
+        zip((it.name for it in others), holm(paired_ps([it.values for it in others], base.values)), strict=True)
+    )
+    return recommend([replace(it, p=tested.get(it.name)) for it in candidates], baseline)
+
+
 def test_one_that_is_better_than_all_is_taken_with_its_gain_and_its_price():
     bm25 = candidate("bm25", [0.4] * 100, 1.0)
     dense = candidate("bi-encoder", [0.5] * 100, 10.0, 2_000)
     colbert = candidate("colbert", [0.75] * 100, 40.0, 80_000)
-    found = recommend([bm25, dense, colbert], "bi-encoder")
+    found = recommended([bm25, dense, colbert], "bi-encoder")
     assert found.choice == "colbert"
     assert found.sentences == (
-        "Take colbert: with nDCG@10 0.750 it is significantly better than all others.",
+        "Take colbert: it has the best nDCG@10, 0.750, and nothing faster is shown to stay within 2 points of it.",
         "colbert gains 25.0 points over bi-encoder (p = 0.001 or less) at 4x the latency and 40x the bytes.",
     )
 
 
-def test_a_faster_one_that_is_not_shown_to_be_worse_is_taken():
+def test_significantly_better_than_all_is_said_of_the_baseline_alone_since_the_tests_are_against_it():
+    bm25, dense = candidate("bm25", [0.4] * 100, 1.0), candidate("bi-encoder", [0.5] * 100, 10.0)
+    said = "Take bi-encoder: with nDCG@10 0.500 it is significantly better than all others."
+    assert str(recommended([bm25, dense], "bi-encoder")) == said
+    assert "significantly" not in str(recommended([bm25, dense], "bm25"))
+
+
+def test_a_gain_that_may_be_chance_is_not_called_significant_in_the_same_breath():
+    base = [0.5] * 60
+    noisy = candidate("colbert", [0.5 + (0.35 if at % 2 else -0.25) for at in range(60)], 40.0)
+    found = recommended([candidate("bi-encoder", base, 10.0), noisy, candidate("bm25", [0.1] * 60, 1.0)], "bi-encoder")
+    assert found.choice == "colbert"
+    assert "gains 5.0 points over bi-encoder" in str(found)
+    assert "which may be chance" in str(found)
+    assert "significantly" not in str(found)
+
+
+def test_a_faster_one_that_is_shown_to_lose_little_is_taken():
     values = [0.5, 0.7] * 50
     dense = candidate("bi-encoder", values, 10.0)
     fusion = candidate("fusion", [0.51, *values[1:]], 30.0, 1_100)
-    found = recommend([dense, fusion], "bi-encoder")
+    found = recommended([dense, fusion], "bi-encoder")
     assert found.choice == "bi-encoder"
     assert str(found) == (
-        "Take bi-encoder, nDCG@10 0.600. It is not shown to be worse than the best with 100 queries, and it is faster. "
-        "The best, fusion, is 0.0 points above it (p = 1.00) at 3x the latency and about the same bytes."
+        "Take bi-encoder, nDCG@10 0.600: with 95% confidence it loses at most 0.0 points to the best, and it is "
+        "faster. The best, fusion, is 0.0 points above it (p = 1.00) at 3x the latency and about the same bytes."
     )
 
 
+@pytest.mark.parametrize(("swing", "choice"), [(0.02, "fast"), (0.12, "best")])
+def test_how_little_is_lost_is_an_interval_as_computed_by_hand(swing, choice):
+    # Losses of 0.01 ± swing: their deviation is swing * (100/99) ** 0.5, so that the mean is below 0.01 + 0.1653 swing.
+    fast = candidate("fast", [0.5] * 100, 1.0)
+    best = candidate("best", [0.51 + (swing if at % 2 else -swing) for at in range(100)], 9.0)
+    found = recommended([fast, best], "best")
+    assert found.choice == choice
+    if choice == "fast":
+        assert "with 95% confidence it loses at most 1.3 points to the best" in found.sentences[0]
+
+
 def test_a_faster_one_that_is_worse_is_not_taken():
-    assert recommend([candidate("a", [0.2] * 50, 1.0), candidate("b", [0.9] * 50, 9.0)], "a").choice == "b"
+    assert recommended([candidate("a", [0.2] * 50, 1.0), candidate("b", [0.9] * 50, 9.0)], "a").choice == "b"
 
 
-def test_few_queries_are_said_to_show_no_difference():
+def test_the_clocks_noise_decides_nothing():
+    values = [0.5, 0.7] * 50
+    worse, better = candidate("worse", values, 6.01), candidate("better", [0.6, *values[1:]], 6.02)
+    slow = candidate("slow", [0.61, *values[1:]], 60.0)
+    assert recommended([worse, better, slow], "slow").choice == "better"
+
+
+def test_of_few_queries_the_best_is_taken_since_they_show_no_equal():
+    ten = [candidate("bm25", [0.5] * 10, 1.0), candidate("bi-encoder", [1.0] * 9 + [0.0], 10.0)]
+    assert recommended(ten, "bi-encoder").choice == "bi-encoder"
     good = candidate("good", [1.0, 0.9, 1.0, 1.0] + [0.5] * 8, 20.0)
     fast = candidate("fast", [0.5, 1.0, 0.6, 0.7] + [0.5] * 8, 2.0)
-    found = recommend([good, fast], "good")
-    assert found.choice == "fast"
-    assert "No difference to the best is shown with 12 queries, and it is faster." in found.sentences[0]
+    found = recommended([good, fast], "good")
+    assert found.sentences == (
+        "Take good: it has the best nDCG@10, 0.658.",
+        "12 queries tell only large differences from chance: judge more before deciding.",
+    )
     # Differences 0.5, -0.1, 0.4, 0.3, of 16 patterns of signs 4 have a sum of 1.1 or more: p = 0.25.
-    assert found.sentences[1].startswith("The best, good, is 9.2 points above it (p = 0.25) at 10x the latency")
-    assert found.sentences[2].startswith("fast loses 9.2 points to good (p = 0.25), which may be chance, at 1/10 of")
-    assert found.sentences[-1] == "12 queries tell only large differences from chance: judge more before deciding."
+    beside = recommended([good, fast], "fast").sentences[1]
+    assert beside.startswith("good gains 9.2 points over fast (p = 0.25), which may be chance, at 10x the latency")
+
+
+@pytest.mark.parametrize(
+    ("p", "shown"),
+    [(0.0004, "0.001 or less"), (0.0496, "0.0496"), (0.0504, "0.0504"), (0.031, "0.031"), (0.42, "0.42")],
+)
+def test_a_p_beside_the_level_is_not_rounded_to_it(p, shown):
+    gaining = replace(candidate("b", [0.9] * 50, 1.0), p=p)
+    assert f"(p = {shown})" in str(recommend([candidate("a", [0.1] * 50, 10.0), gaining], "a"))
+
+
+def test_a_comparison_says_the_p_of_its_table_and_what_to_take_once_for_all():
+    names = {"bm25": [0.2, 0.4] * 40, "bi-encoder": [0.3, 0.31] * 40, "colbert": [0.4, 0.5] * 40}
+    rows = [
+        Row(name, {"ndcg@10": {f"q{at}": value for at, value in enumerate(values)}}, {"q0": 1.0}, 1.0)
+        for name, values in names.items()
+    ]
+    found = Comparison("tiny", tuple(against(rows, "bm25")), "bm25", 80, 4, 4, top_k=100, index_seconds=None)
+    assert found.recommendation.choice == "colbert"
+    assert found.rows[2].p < 0.001
+    assert "colbert gains 15.0 points over bm25 (p = 0.001 or less)" in str(found.recommendation)
+    assert found.recommendation is found.recommendation
 
 
 def test_one_alone_is_no_choice():
@@ -63,7 +137,7 @@ def test_one_alone_is_no_choice():
     ],
 )
 def test_ratios_are_said_as_people_say_them(milliseconds, words):
-    found = recommend([candidate("a", [0.1] * 50, 10.0), candidate("b", [0.9] * 50, milliseconds)], "a")
+    found = recommended([candidate("a", [0.1] * 50, 10.0), candidate("b", [0.9] * 50, milliseconds)], "a")
     assert f"b gains 80.0 points over a (p = 0.001 or less) {words} and about the same bytes." in str(found)
 
 

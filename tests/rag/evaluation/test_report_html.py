@@ -2,6 +2,8 @@ import re
 from html.parser import HTMLParser
 from itertools import combinations
 
+import pytest
+from lateral.loaders.node import LoadFailure
 from lateral.rag.evaluation.comparison import Comparison, Row, against
 from lateral.rag.evaluation.remarks import Remark
 from lateral.rag.evaluation.report_html import report_html
@@ -63,6 +65,21 @@ def test_a_sweep_and_oddities_have_their_own_parts():
     assert "What storing vectors otherwise costs" in words
     assert "2 queries <b>odd</b> (first: line 3)" in words
     assert "indexed in" not in words
+
+
+def test_documents_that_could_not_be_read_are_said():
+    failed = LoadFailure("papers/<broken>.pdf", 3, "CorruptDocumentError", "the file ends early")
+    words = " ".join(Read(report_html(comparison(failed=(failed,), unanswerable=2))).words)
+    assert "What was odd about the corpus not read: papers/<broken>.pdf, page 3: the file ends early" in words
+    assert "2 unanswerable ones were not asked" in words
+
+
+def test_noise_does_not_look_like_a_difference():
+    picture = scatter([Point("one", 1.0, 0.500, 1.0), Point("other", 5.0, 0.501, 1.0)])
+    one, other = (float(y) for y in re.findall(r'cy="([\d.]+)"', picture))
+    # 0.001 of the least span, 0.01 and 12% on either side, of the 376 pixels between the margins.
+    assert abs(one - other) == pytest.approx(376 * 0.001 / (0.01 * 1.24), abs=0.2)
+    assert (one + other) / 2 == pytest.approx(16 + 376 / 2, abs=0.2)
 
 
 def test_the_page_loads_and_runs_nothing():

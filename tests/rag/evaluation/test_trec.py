@@ -1,3 +1,5 @@
+from urllib.parse import unquote
+
 import pytest
 from lateral.errors import InvalidArgumentError
 from lateral.rag.evaluation import write_qrels, write_run
@@ -17,7 +19,15 @@ def test_ids_with_spaces_stay_one_column_in_both_files(tmp_path):
     write_run(tmp_path / "run.trec", {"q 1": ["my 5% notes.pdf#2"]})
     write_qrels(tmp_path / "qrels.trec", {"q 1": {"my 5% notes.pdf#2": 1, "5%": 1}})
     assert (tmp_path / "run.trec").read_text().split()[:3] == ["q%201", "Q0", "my%205%25%20notes.pdf#2"]
-    assert (tmp_path / "qrels.trec").read_text() == "q%201 0 my%205%25%20notes.pdf#2 1\nq%201 0 5% 1\n"
+    assert (tmp_path / "qrels.trec").read_text() == "q%201 0 my%205%25%20notes.pdf#2 1\nq%201 0 5%25 1\n"
+
+
+def test_no_two_ids_are_written_alike(tmp_path):
+    ids = ["a b", "a%20b", "a%2520b", "a\u2003b", "a%E2%80%83b", "a\u00a0b", "a\x00b", "a\ud800b", "ab"]
+    write_run(tmp_path / "run.trec", {"q": ids})
+    written = [line.split(" ")[2] for line in (tmp_path / "run.trec").read_text().splitlines()]
+    assert len(set(written)) == len(ids)
+    assert [unquote(it, errors="surrogatepass") for it in written] == ids
 
 
 @pytest.mark.parametrize("place", [".", "missing/run.trec"])

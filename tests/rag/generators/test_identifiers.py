@@ -127,3 +127,9 @@ def test_long_strange_text_costs_no_time(text):
         passage_tiers(identifiers(question), [text])
         speak_of(identifiers(question), text, [(0, len(text))])
     assert time.perf_counter() - start < 5
+
+
+@pytest.mark.timeout(20)
+def test_one_long_word_takes_linear_time():
+    assert identifiers("a" * 400_000) == []
+    assert without_codes("a" * 400_000 + " PX-217").endswith("a  ")

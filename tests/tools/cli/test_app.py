@@ -224,6 +224,42 @@ def test_doctor_imports_each_backend_and_gives_the_pip_line_for_what_is_missing(
     assert broken.install == "pip install --upgrade 'lateral[colbert]'"
 
 
+def test_doctor_runs_no_file_of_the_working_directory(home, monkeypatch):
+    from lateral.tools.cli.doctor import CHECKS, diagnose
+
+    (home / "bm25s.py").write_text("open('ran', 'w').close()\n")
+    monkeypatch.chdir(home)
+    (found,) = diagnose([check for check in CHECKS if check.name == "bm25s"])
+    assert found.works
+    assert not (home / "ran").exists()
+
+
+def test_doctor_says_which_backend_is_not_used_yet():
+    from lateral.tools.cli.doctor import Check, diagnose
+
+    there, missing = diagnose(
+        [Check("a", "print('1.2')", "mcp", used=False), Check("b", "import no_such_module", "mcp", used=False)]
+    )
+    assert (there.works, there.detail) == (True, "1.2 (not used by this version yet)")
+    assert (missing.works, missing.install) == (False, "")
+    assert missing.detail.endswith("(not used by this version yet)")
+
+
+def test_doctor_says_what_is_found_of_the_compiler_and_names_no_extra_for_what_is_missing(monkeypatch, capsys):
+    from lateral.tools.cli.doctor import CHECKS, diagnose, print_diagnosis
+
+    compiler = [check for check in CHECKS if check.name.startswith("C++ compiler")]
+    (found,) = diagnose(compiler)
+    assert found.works
+    assert found.detail.endswith("(compiles the C++ of PLAID, once)")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    (missing,) = diagnose(compiler)
+    assert (missing.works, missing.install) == (False, "")
+    assert "there is no 'no-such-compiler': `apt-get install g++`" in missing.detail
+    print_diagnosis([missing], as_json=False)
+    assert "pip install" not in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_doctor_finds_every_backend_of_this_environment(home):
     checks = as_json(home, "doctor")["checks"]
@@ -243,6 +279,33 @@ def test_json_has_the_boxes_of_a_quote_on_its_page(home):
     ((left, bottom, right, top),) = citation["boxes"]
     assert 0 < left < right < 612
     assert 0 < bottom < top < 792
+
+
+def test_an_index_and_its_files_may_be_named_like_markup(home):
+    (home / "docs" / "[red]a.txt").write_text("Green [/bold] tea.")
+    for command in (("add", "docs"), ("status",), ("verify",), ("search", "tea"), ("ask", "Which tea is green?")):
+        done = run(home, *command, "--index", "we[/red]ird")
+        assert done.returncode == 0, done.stderr
+    assert "we[/red]ird" in run(home, "status", "--index", "we[/red]ird").stdout
+
+
+def test_a_name_can_not_steer_the_terminal(home):
+    evil = "\x1b[31m\x1b]0;owned\x07"
+    (home / "docs" / f"{evil}tea.txt").write_text("Black tea is brewed at 95 degrees.")
+    (home / "docs" / f"{evil}broken.pdf").write_bytes(b"%PDF-1.7 and then nothing")
+    (home / "docs" / f"{evil}drawing.svg").write_bytes(b"<svg></svg>")
+    (home / "docs" / f"two\nlines{evil}.png").write_bytes(b"no picture")
+    told = [run(home, "add", "docs"), run(home, "search", "black tea"), run(home, "ask", "How hot is black tea?")]
+    (home / "docs" / f"{evil}tea.txt").write_bytes(b"%PDF-1.7 and then nothing")
+    told += [run(home, "add", "docs"), run(home, "status"), run(home, "remove", f"{evil}milk.txt")]
+    told += [run(home, "--verbose", "add", "docs"), run(home, "add", f"{evil}gone"), run(home, "show", f"{evil}gone")]
+    assert [it.returncode for it in told] == [1, 0, 0, 1, 0, 2, 1, 2, 2]
+    for it in told:
+        assert "\x1b" not in it.stdout + it.stderr
+        assert "\x07" not in it.stdout + it.stderr
+    assert "tea.txt" in told[1].stdout
+    assert "broken.pdf" in told[0].stderr
+    assert "failed docs/two lines" in told[0].stderr
 
 
 def test_a_document_can_not_steer_the_terminal(home):

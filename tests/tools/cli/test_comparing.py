@@ -1,5 +1,6 @@
 import pytest
 from command_line import as_json, run
+from cross_encoders import tiny_cross_encoder
 from judged_corpora import write_beir, write_questions
 
 
@@ -49,6 +50,20 @@ def test_an_index_that_is_named_is_kept_and_serves_parts(home, tiny):
     assert (again["index_seconds"], again["queries"], again["baseline"]) == (None, 2, "bm25")
 
 
+@pytest.mark.slow
+def test_a_reranker_has_rows_of_its_own(home, tiny):
+    model = tiny_cross_encoder(home / "model")
+    flags = ("--rerank", f"cross-encoder={model}", "--rerank-depth", "2", "--index", "kept", "--html", "report.html")
+    cache = {"LATERAL_CACHE": str(home / "cache")}
+    shown = as_json(home, "compare", "tiny", "--retrievers", "bm25", *flags, **cache)
+    assert [row["name"] for row in shown["configurations"]] == ["bm25", "bm25, cross-encoder@2"]
+    assert shown["reranker"] == f"cross-encoder={model}"
+    assert "bm25, cross-encoder@2" in (home / "report.html").read_text()
+    done = run(home, "evaluate", "tiny", "--retrievers", "bm25", *flags[:-2], **cache)
+    assert done.returncode == 0
+    assert "reranked by cross-encoder=" in done.stdout
+
+
 def test_documents_that_fail_give_exit_1_beside_the_result(home):
     write_questions(home / "papers")
     (home / "papers" / "broken.pdf").write_bytes(b"%PDF-1.7 and then nothing")
@@ -67,6 +82,9 @@ def test_documents_that_fail_give_exit_1_beside_the_result(home):
         (("tiny", "--html", "no/such/report.html"), 2, "can't be written"),
         (("tiny", "--index", "docs"), 3, "holds other files"),
         (("tiny", "--colbert", "no/such/checkpoint"), 2, "checkpoint"),
+        (("tiny", "--rerank", "magic"), 2, "there is no reranker named 'magic'"),
+        (("tiny", "--rerank", "cross-encoder=no/such/folder"), 2, "the cross-encoder 'no/such/folder' can't be had"),
+        (("tiny", "--rerank", "cross-encoder=docs", "--rerank-depth", "0"), 2, "rerank_depth must be a whole number"),
     ],
 )
 def test_wrong_calls_end_with_a_sentence_and_the_right_code(home, tiny, arguments, code, message):

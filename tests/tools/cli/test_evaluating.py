@@ -47,6 +47,12 @@ def test_a_person_sees_a_table_that_says_what_each_figure_means(home, tiny):
 def test_a_folder_of_documents_with_questions_is_judged_by_page_file_and_answer(home):
     write_questions(home / "papers")
     shown = as_json(home, "evaluate", "papers", "--retrievers", "bm25")
+    assert (shown["queries"], shown["unanswerable"]) == (3, 1)
+    told = run(home, "evaluate", "papers", "--retrievers", "bm25", "--top-k", "5").stdout
+    assert "1 unanswerable: left to --answers" in told
+    assert "… in the 5 asked for" in told
+    assert "in the first 10" not in told
+    assert "in the first 5" in told
     assert (shown["judged_by"], shown["mrr@10"]) == ({"document": 1, "page": 1, "answer": 1}, 1)
     questions = write_lines(home / "mine.csv", ["question,file", "How hot is tea?,tea.txt"])
     shown = as_json(home, "evaluate", "papers", "--questions", questions, "--retrievers", "bm25")
@@ -60,6 +66,37 @@ def test_the_run_and_its_judgements_are_written(home, tiny):
         "q-heat Q0 tea 1 2 lateral",
     ]
     assert (home / "qrels.trec").read_text().splitlines()[0] == "q-tea 0 tea 1"
+
+
+def test_a_run_and_judgements_that_are_there_are_replaced_only_by_force(home, tiny):
+    for name, flag in (("run.trec", "--run-out"), ("qrels.trec", "--qrels-out")):
+        (home / name).write_text("mine")
+        flags = ("evaluate", "tiny", "--retrievers", "bm25", flag, name)
+        refused = run(home, *flags)
+        assert refused.returncode == 2
+        assert f"'{name}' is there already: name another file with {flag}, or add --force" in refused.stderr
+        assert (home / name).read_text() == "mine"
+        assert run(home, *flags, "--force").returncode == 0
+        assert "lateral" in (home / name).read_text() or name == "qrels.trec"
+        assert (home / name).read_text() != "mine"
+    both = run(home, "evaluate", "tiny", "--run-out", "both.trec", "--qrels-out", "both.trec")
+    assert (both.returncode, "name one file" in both.stderr) == (2, True)
+
+
+def test_settings_of_a_retriever_that_is_not_evaluated_are_an_error_only_as_flags(home, tiny):
+    shown = as_json(home, "evaluate", "tiny", LATERAL_COLBERT_VECTORS="int8", LATERAL_COLBERT_BITS="2")
+    assert shown["configuration"]["retrievers"] == ["bm25", "bi-encoder"]
+    refused = run(home, "evaluate", "tiny", "--colbert-vectors", "int8")
+    assert refused.returncode == 2
+    assert "--colbert-vectors sets the colbert retriever, which is not among bm25, bi-encoder" in refused.stderr
+
+
+def test_an_emptied_index_is_made_anew_from_the_settings(home, tiny):
+    run(home, "add", "docs", "--index", "kept", "--model", "hash-embedder-32")
+    run(home, "remove", "docs/tea.txt", "docs/kettle.pdf", "--index", "kept")
+    shown = as_json(home, "evaluate", "tiny", "--index", "kept")
+    assert shown["configuration"]["settings"] == {"bi-encoder": {"model": "hash-embedder-64"}}
+    assert as_json(home, "status", "--index", "kept")["retrievers"]["bi-encoder"] == {"model": "hash-embedder-64"}
 
 
 def test_an_index_that_is_named_is_kept_and_used_again(home, tiny):
@@ -105,11 +142,14 @@ def test_documents_that_fail_give_exit_1_beside_the_result(home):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("nowhere",), 2, "must hold a corpus in BEIR form"),
+        (("nowhere",), 2, "there is no such folder"),
         (("docs",), 2, "name the questions with --questions FILE"),
         (("tiny", "--split", "dev"), 2, "there are the splits test"),
         (("tiny", "--retrievers", "magic"), 2, "there is no retriever named 'magic'"),
         (("tiny", "--rerank", "magic"), 2, "there is no reranker named 'magic'"),
+        (("tiny", "--rerank", "cross-encoder"), 2, "name its model as in cross-encoder="),
+        (("tiny", "--rerank", "cross-encoder=no/such/folder"), 2, "the cross-encoder 'no/such/folder' can't be had"),
+        (("tiny", "--rerank-depth", "5"), 2, "rerank_depth is for a reranker"),
         (("tiny", "--fusion", "magic"), 2, "magic"),
         (("tiny", "--top-k", "0"), 2, "top_k must be a whole number of at least 1"),
         (("tiny", "--limit", "0"), 2, "0"),
@@ -153,6 +193,21 @@ def test_a_chat_model_answers_and_another_judges(home):
         answers = as_json(home, "evaluate", "papers", *flags, **KEYS)["answers"]
     assert [request["model"] for request in server.requests] == ["writer"] * 4 + ["grader"] * 3
     assert (answers["judged_correct"], answers["prompt_tokens"], answers["degraded"]) == (1, 200, 0)
+
+
+def test_what_was_measured_is_handed_out_where_the_judge_can_not_be_had(home):
+    write_questions(home / "papers")
+    with OpenAIServer(*[wire.status(401, "no such key")] * 8) as server:
+        flags = ("evaluate", "papers", "--retrievers", "bm25", "--judge", "grader", "--base-url", server.url)
+        shown = as_json(home, *flags, "--run-out", "run.trec", code=4, **KEYS)
+        told = run(home, *flags, **KEYS)
+    assert shown["mrr@10"] == 1
+    assert shown["error"]["type"] == "ChatModelRefusedError"
+    assert "answers" not in shown
+    assert len((home / "run.trec").read_text().splitlines()) >= 3
+    assert told.returncode == 4
+    assert "mrr@10" in told.stdout
+    assert "the answers could not be scored: grader" in told.stderr
 
 
 def test_an_interruption_leaves_no_index_behind(home, tiny, tmp_path):

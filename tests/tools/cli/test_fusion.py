@@ -16,6 +16,8 @@ def test_the_last_stage_is_the_fusion_that_was_asked_for(filled, arguments, stag
     assert [step["stage"] for step in hit["trail"]] == ["bm25", "bi-encoder", stage]
     answer = as_json(filled, "ask", "How many litres does the kettle hold?", *arguments)
     assert answer["hits"][0]["trail"][-1]["stage"] == stage
+    found = as_json(filled, "explain", "kettle litres", *arguments)
+    assert [step["stage"] for step in found["path"]] == ["bm25", "bi-encoder", stage]
 
 
 def test_fusion_can_stand_in_the_settings(filled):
@@ -26,7 +28,7 @@ def test_fusion_can_stand_in_the_settings(filled):
     assert hit["trail"][-1]["stage"] == "convex"
 
 
-@pytest.mark.parametrize("command", ["search", "ask"])
+@pytest.mark.parametrize("command", ["search", "ask", "explain"])
 def test_unknown_fusion_is_a_wrong_call(filled, command):
     ended = run(filled, command, "kettle", "--fusion", "magic")
     assert ended.returncode == 2

@@ -23,13 +23,52 @@ def test_the_model_writes_the_answer(indexed):
     assert server.requests[0]["model"] == "stub"
 
 
-def test_the_model_can_stand_in_the_settings_file(indexed):
-    with OpenAIServer(wire.stream("At 80 degrees [1].")) as server, open(indexed / "lateral.toml", "a") as settings:
-        settings.write(f'generator = "stub"\nbase_url = "{server.url}"\napi_key_env = "MY_KEY"\n')
-        settings.flush()
+def test_the_model_can_stand_in_the_users_settings_file(indexed):
+    own = indexed / "config" / "lateral" / "config.toml"
+    own.parent.mkdir(parents=True)
+    with OpenAIServer(wire.stream("At 80 degrees [1].")) as server:
+        own.write_text(f'generator = "stub"\nbase_url = "{server.url}"\napi_key_env = "MY_KEY"\n')
         answer = as_json(indexed, "ask", QUESTION, **KEYS, MY_KEY="sk-mine")
     assert answer["answer"] == "At 80 degrees [1]."
     assert server.headers[0]["authorization"] == "Bearer sk-mine"
+
+
+@pytest.mark.parametrize("name", ["base_url", "api_key_env", "API_KEY_ENV"])
+def test_a_folder_can_not_say_where_a_key_is_sent_nor_which_variable_is_one(indexed, name):
+    with OpenAIServer(wire.stream("At 80 degrees [1].")) as server:
+        settings = {"generator": "stub", "base_url": server.url, "api_key_env": "MY_SECRET"}
+        flags = [f"--base-url={server.url}"] if name != "base_url" else ["--api-key-env=MY_SECRET"]
+        kept = {key: value for key, value in settings.items() if key in ("generator", name.lower())}
+        lines = [f'{name if key == name.lower() else key} = "{value}"\n' for key, value in kept.items()]
+        (indexed / "lateral.toml").write_text("".join(lines))
+        asked = run(indexed, "ask", QUESTION, *flags, **KEYS, MY_SECRET="sk-secret")
+    assert server.requests == []
+    assert asked.returncode == 2
+    told = " ".join(asked.stderr.split())
+    assert f"must not set {name.lower()}" in told
+    assert f"set LATERAL_{name.upper()}, or write it to ~/.config/lateral/config.toml" in told
+
+
+def test_a_configuration_folder_that_is_no_absolute_path_is_not_read(indexed):
+    own = indexed / "config" / "lateral" / "config.toml"
+    own.parent.mkdir(parents=True)
+    own.write_text("top_k = 'many'\n")
+    assert run(indexed, "status").returncode == 2
+    assert run(indexed, "status", XDG_CONFIG_HOME="config", HOME=str(indexed)).returncode == 0
+
+
+def test_the_server_can_stand_in_the_environment(indexed):
+    with OpenAIServer(wire.stream("At 80 degrees [1].")) as server:
+        named = {"LATERAL_BASE_URL": server.url, "LATERAL_API_KEY_ENV": "MY_KEY", "LATERAL_GENERATOR": "stub"}
+        as_json(indexed, "ask", QUESTION, **KEYS, **named, MY_KEY="sk-mine")
+    assert server.headers[0]["authorization"] == "Bearer sk-mine"
+
+
+@pytest.mark.parametrize("url", ["http://[bad", "http://localhost:abc/v1"])
+def test_a_malformed_server_is_a_usage_error(indexed, url):
+    told = run(indexed, "ask", QUESTION, "--generator", "stub", "--base-url", url, **KEYS)
+    assert told.returncode == 2
+    assert "base_url must be such as" in " ".join(told.stderr.split())
 
 
 def test_searching_needs_no_key_for_a_model_in_the_settings_file(indexed):

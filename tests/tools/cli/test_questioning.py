@@ -5,7 +5,7 @@ import json
 import openai_server as wire
 import pytest
 from command_line import as_json, run
-from openai_server import OpenAIServer, refusing_url
+from openai_server import OpenAIServer
 
 KEYS = {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": ""}
 TEXTS = {
@@ -71,16 +71,44 @@ def test_a_chat_model_writes_them_when_it_is_named(papers):
     assert json.loads((papers / "q.jsonl").read_text())["answer"] == "on Tuesdays"
 
 
+def test_pages_are_shown_as_pictures_when_that_is_asked_for(papers):
+    text = '{"questions": [{"question": "How many litres does the kettle hold?", "answer": "two litres"}]}'
+    model = ("--generator", "stub", "--count", 2, "--images")
+    with OpenAIServer(default=wire.whole(text, usage=(50, 9))) as server:
+        flags = ("questions", "docs", "--out", "q.jsonl", *model, "--base-url", server.url)
+        made = as_json(papers, *flags, **KEYS)
+        told = run(papers, *flags, "--force", **KEYS)
+    assert (made["pictured"], made["by_kind"]) == (2, {"llm": 1})
+    assert "pages shown as pictures: 2" in told.stdout
+    row = json.loads((papers / "q.jsonl").read_text())
+    assert (row["file"], row["page"], row["answer"]) == ("kettle.pdf", 1, "two litres")
+
+
+def test_a_model_that_takes_no_pictures_is_a_wrong_call(papers):
+    def blind(exchange):
+        seen = not isinstance(exchange.body["messages"][-1]["content"], str)
+        (wire.status(400, "no image input") if seen else wire.whole("{}"))(exchange)
+
+    with OpenAIServer(default=blind) as server:
+        model = ("--generator", "stub", "--base-url", server.url, "--images")
+        done = run(papers, "questions", "docs", "--out", "q.jsonl", *model, **KEYS)
+    assert (done.returncode, "leave out --images" in " ".join(done.stderr.split())) == (2, True)
+    assert not (papers / "q.jsonl").exists()
+
+
 def test_a_model_that_cannot_be_had_has_its_exit_code_and_writes_nothing(papers):
     (papers / "docs" / "long.txt").write_text("The mill grinds rye on Tuesdays between eight and noon. " * 6)
-    with refusing_url() as url:
-        done = run(papers, "questions", "docs", "--out", "q.jsonl", "--generator", "stub", "--base-url", url, **KEYS)
+    with OpenAIServer(default=wire.status(401, "wrong key")) as server:  # one that is away is waited for
+        model = ("--generator", "stub", "--base-url", server.url)
+        done = run(papers, "questions", "docs", "--out", "q.jsonl", *model, **KEYS)
     assert done.returncode == 4
     assert not (papers / "q.jsonl").exists()
 
 
 def test_wrong_use_is_said(papers):
     told = run(papers, "questions", "docs", "--out", "q.jsonl", "--base-url", "http://127.0.0.1:9/v1")
+    assert (told.returncode, "--generator MODEL" in told.stderr) == (2, True)
+    told = run(papers, "questions", "docs", "--out", "q.jsonl", "--images")
     assert (told.returncode, "--generator MODEL" in told.stderr) == (2, True)
     (papers / "empty").mkdir()
     failed = as_json(papers, "questions", "empty", "--out", "q.jsonl", code=2)
