@@ -27,7 +27,6 @@ __all__ = ["Contender", "compare", "contenders", "search_side_by_side"]
 
 BASELINE = "bi-encoder"  # what most systems run today
 TIMED = 100  # queries whose time is taken: a median of so many is steady
-TIMED_MS = 30_000  # of retrieving for the clock, after which no more is timed: on a busy machine a query takes seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +76,8 @@ def compare(
     One index serves all: each document is encoded once an encoder. Queries are asked one after another; each retriever
     is asked a query once, and what it finds is fused in every way. A fusion asks its retrievers in turn, so its time is
     the sum of theirs and of the fusing. All are measured in this process on this machine, query by query, so that a
-    disturbance meets all alike. Queries are judged by what they find when they are encoded ahead, many together; 100 of
-    them, evenly spread, or as many as half a minute is enough for, are asked alone as well, for the time that it takes.
+    disturbance meets all alike. 100 queries, evenly spread, are encoded one by one and timed; the others are encoded
+    many together. All are judged.
 
     With a reranker each is measured with and without it: the model scores the candidates of each one anew, so the run
     takes that time for every retriever and every fusion.
@@ -104,7 +103,9 @@ def compare(
         running = contenders([it.name for it in _chosen(rag, configuration)], reranker=_label(rag.reranker))
         base = _baseline(running, baseline)
         built = build_index(rag, corpus, on_index=on_index)
-        retrievers = ask_two_ways(_chosen(rag, configuration), rag.index, corpus.queries.values())
+        timed = _timed(corpus)
+        untimed = (text for query, text in corpus.queries.items() if query not in timed)
+        retrievers = ask_two_ways(_chosen(rag, configuration), rag.index, untimed)
         found = search_side_by_side(
             retrievers, running, corpus, top_k=configuration.top_k, reranker=rag.reranker, on_query=on_query
         )
@@ -162,43 +163,34 @@ def search_side_by_side(
     rankings: dict[Contender, dict[str, list[str]]] = {one: {} for one in running}
     times: dict[Contender, dict[str, float]] = {one: {} for one in running}
     for text in list(corpus.queries.values())[:1]:
-        list(_asked(retrievers, fusing, reranker, text, top_k=top_k))  # loads models and reads the index
-    timed, spent = set(evenly(list(corpus.queries), TIMED)), 0.0
+        list(_asked(retrievers.alone, fusing, reranker, text, top_k))  # loads models and reads the index
+    timed = _timed(corpus)
     for done, (query, text) in enumerate(corpus.queries.items(), start=1):
-        is_timed = query in timed and spent < TIMED_MS
-        for one, hits, milliseconds in _asked(retrievers, fusing, reranker, text, top_k=top_k, alone=is_timed):
+        asked = retrievers.alone if query in timed else retrievers.ahead
+        for one, hits, milliseconds in _asked(asked, fusing, reranker, text, top_k):
             rankings[one][query] = list(dict.fromkeys(corpus.unit(query, hit.node) for hit in hits))
-            if is_timed:
+            if query in timed:
                 times[one][query] = milliseconds
-                spent += milliseconds if one.fusion is None and one.reranker is None else 0.0
         if on_query is not None:
             on_query(done, len(corpus.queries))
     return {one: Searched(rankings[one], times[one]) for one in running}
 
 
 def _asked(
-    retrievers: AskedTwoWays,
+    retrievers: Sequence[IndexedRetriever],
     fusing: Mapping[Contender, HybridRetriever],
     reranker: Reranker | None,
     text: str,
-    *,
     top_k: int,
-    alone: bool = True,
 ) -> Iterator[tuple[Contender, list[Hit], float]]:
-    """Yields for each contender its hits for a query, and the milliseconds that they took.
-
-    The hits are those of queries encoded ahead, the time that of the query alone, where it is asked so too: which ones
-    are timed, and how many, says nothing about quality.
-    """
+    """Yields for each contender its hits for a query, and the milliseconds that they took."""
     depth = max(top_k, 0 if reranker is None else candidates_of(reranker))
     hits: dict[str, list[Hit]] = {}
     took: dict[str, float] = {}
-    for one_by_one, ahead in zip(retrievers.alone, retrievers.ahead, strict=True):
+    for retriever in retrievers:
         start = time.perf_counter()
-        found = (one_by_one if alone else ahead).retrieve(text, max(depth, DEFAULT_DEPTH))
-        took[ahead.name] = 1_000 * (time.perf_counter() - start)
-        again = alone and one_by_one is not ahead
-        hits[ahead.name] = ahead.retrieve(text, max(depth, DEFAULT_DEPTH)) if again else found
+        hits[retriever.name] = retriever.retrieve(text, max(depth, DEFAULT_DEPTH))
+        took[retriever.name] = 1_000 * (time.perf_counter() - start)
     for one, hybrid in fusing.items():
         start = time.perf_counter()
         wanted = top_k if one.reranker is None else depth
@@ -209,6 +201,11 @@ def _asked(
             found = rerank_first(reranker, text, found)
         own = 1_000 * (time.perf_counter() - start)
         yield one, found[:top_k], sum(took[name] for name in one.retrievers) + own
+
+
+def _timed(corpus: JudgedCorpus) -> set[str]:
+    """Returns the queries whose time is taken."""
+    return set(evenly(list(corpus.queries), TIMED))
 
 
 def _label(reranker: Reranker | None) -> str | None:

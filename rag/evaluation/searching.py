@@ -19,6 +19,7 @@ from ...retrievers.colbert import NAME as COLBERT
 from ...retrievers.hit import Hit
 from ...retrievers.hybrid import DEFAULT_FUSION, HybridRetriever
 from ...retrievers.retriever import Retriever, Where
+from ...retrievers.store.schema import VECTORS
 from ..indexing.setup import indexed
 from ..pipeline import RAG, OnProgress
 from .configuration import Configuration
@@ -163,13 +164,15 @@ def search_all(search: Search, corpus: JudgedCorpus, top_k: int, *, on_query: On
 def index_bytes(rag: RAG, names: Sequence[str]) -> int:
     """Returns the size on disk of what these retrievers need: the catalog, their vectors, what they derive.
 
-    Left out are the vectors of the index's other retrievers, and what these derive; all counts where all are named.
+    Left out are the vectors of the index's other retrievers, and what these derive, and segments that have been merged,
+    which the next writer removes.
     """
     status = rag.status()
+    merged = _folder_bytes(rag.index.folder / VECTORS) - sum(it.bytes for it in status.vectors.values())
     others = [name for name in status.retrievers if name not in names]
     vectors = sum(status.vectors[name].bytes for name in others if name in status.vectors)
     derived = {place for name in others for place in _derived_by(name)}
-    return status.bytes - vectors - sum(_folder_bytes(rag.index.folder / place) for place in derived)
+    return status.bytes - max(merged, 0) - vectors - sum(_folder_bytes(rag.index.folder / place) for place in derived)
 
 
 def _derived_by(name: str) -> set[str]:

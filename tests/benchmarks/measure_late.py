@@ -115,8 +115,9 @@ def sizes(corpus, root, model, backend):
         rag = opened(folder, encoder, **settings)
         rag.add(documents_of(judged))
         found, _ = asked(rag, judged.queries)
-        files = (folder / settings.get("index", "vectors")).rglob("*")  # PLAID's own stand beside the vectors
-        size = sum(file.stat().st_size for file in files if file.is_file())
+        status = rag.status()
+        uses = status.derived_uses["plaid"] if "index" in settings else status.vectors["colbert"]
+        size = uses.bytes  # PLAID's own stand beside the vectors
         told[name] = {"bytes_a_token": size / tokens, "ndcg": ndcg(judged, found)}
     return told
 

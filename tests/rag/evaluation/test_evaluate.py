@@ -100,6 +100,13 @@ def test_the_candidates_of_another_retriever_are_not_charged(corpus, tmp_path):
         assert index_bytes(rag, ("bi-encoder",)) == sizes["bi-encoder"] - 5_060
 
 
+def test_segments_that_were_merged_are_not_counted(corpus, tmp_path):
+    whole = evaluate(corpus, BOTH, tmp_path / "index")
+    (tmp_path / "index" / "vectors" / ("0" * 32 + ".npy")).write_bytes(bytes(9_000))
+    with BOTH.open(tmp_path / "index") as rag:
+        assert index_bytes(rag, ("bm25", "bi-encoder")) == pytest.approx(whole.index_bytes, abs=200)
+
+
 def test_an_index_of_something_else_is_refused(corpus, tmp_path):
     rag = RAG(tmp_path / "index", retrievers=("bm25",))
     rag.add({"id": "mine", "text": "My own notes."})
