@@ -5,16 +5,15 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
-from ....errors import InvalidArgumentError, ModelNotFoundError
+from ....errors import InvalidArgumentError
 from ....extras import require
 from ...retriever import TokenEncoder
 from ..compute import DType, check_dtype
-from ..folder import ModelFolder, Place
-from ..hub import cached_snapshot, download_snapshot
-from ..loading import HUB_NAME, MAX_HUB_NAME, SHOWN_CHARS, local_folder
+from ..folder import ModelFolder
+from ..loading import SHOWN_CHARS
+from ..lookup import look_up
 from .checkpoint import read_checkpoint
 from .encoder import ColbertEncoder, LoadedCheckpoint
 from .openvino import load_with_openvino, openvino_refusal
@@ -109,41 +108,4 @@ def find_checkpoint(model: str, *, offline: bool = False) -> ModelFolder:
     """
     if not isinstance(model, str) or not model.strip():
         raise InvalidArgumentError(f"a checkpoint's name or folder must be a string with content, got {model!r}")
-    if (path := local_folder(model)) is not None:
-        read_checkpoint(path)
-        return ModelFolder(model, path, "local folder")
-    tried = ["local folder: there is none of this name"]
-    if HUB_NAME.fullmatch(model) and len(model) <= MAX_HUB_NAME:
-        places: list[tuple[Place, Callable[[str], Path]]] = [
-            ("local cache", _cached),
-            ("hub", partial(_downloaded, offline=offline)),
-        ]
-        for place, look in places:
-            try:
-                found = look(model)
-                read_checkpoint(found)
-            except ModelNotFoundError as err:
-                tried.append(f"{place}: {err}")
-            else:
-                return ModelFolder(model, found, place)
-    lines = "\n".join(f"  - {line}" for line in tried)
-    raise ModelNotFoundError(
-        f"the ColBERT checkpoint {model[:SHOWN_CHARS]!r} can't be had:\n{lines}\n"
-        "Name the folder of one that was downloaded where there is network (`hf download ORGANIZATION/NAME`)"
-    )
-
-
-def _cached(repository: str) -> Path:
-    try:
-        found = cached_snapshot(repository)
-    except (OSError, ValueError) as err:
-        raise ModelNotFoundError(f"can't be read: {err}") from err
-    if found is None:
-        raise ModelNotFoundError("not there")
-    return found
-
-
-def _downloaded(repository: str, *, offline: bool) -> Path:
-    if offline:
-        raise ModelNotFoundError("not asked: offline was set")
-    return download_snapshot(repository)
+    return look_up(model, read_checkpoint, what="ColBERT checkpoint", offline=offline)

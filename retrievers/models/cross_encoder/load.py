@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path
 from typing import get_args
 
-from ....errors import InvalidArgumentError, ModelNotFoundError
+from ....errors import InvalidArgumentError
 from ....extras import require
 from ..compute import DType, check_dtype, choose_dtype, is_cpu_likely
-from ..folder import ModelFolder, Place
-from ..hub import cached_snapshot, download_snapshot
-from ..loading import EXPORTERS, HUB_NAME, MAX_HUB_NAME, SHOWN_CHARS, Backend, local_folder
+from ..folder import ModelFolder
+from ..loading import EXPORTERS, SHOWN_CHARS, Backend
+from ..lookup import look_up
 from .checkpoint import read_cross_encoder
 from .openvino import OpenVINOPairs, openvino_refusal
 from .pairs import PairScorer
@@ -99,42 +96,4 @@ def find_cross_encoder(model: str, *, offline: bool = False) -> ModelFolder:
     """
     if not isinstance(model, str) or not model.strip():
         raise InvalidArgumentError(f"a cross-encoder's name or folder must be a string with content, got {model!r}")
-    if (path := local_folder(model)) is not None:
-        read_cross_encoder(path)
-        return ModelFolder(model, path, "local folder")
-    tried = ["local folder: there is none of this name"]
-    repository = model if "/" in model else f"{DEFAULT_ORGANIZATION}/{model}"
-    if HUB_NAME.fullmatch(model) and len(repository) <= MAX_HUB_NAME:
-        places: list[tuple[Place, Callable[[str], Path]]] = [
-            ("local cache", _cached),
-            ("hub", partial(_downloaded, offline=offline)),
-        ]
-        for place, look in places:
-            try:
-                found = look(repository)
-                read_cross_encoder(found)
-            except ModelNotFoundError as err:
-                tried.append(f"{place}: {err}")
-            else:
-                return ModelFolder(model, found, place)
-    lines = "\n".join(f"  - {line}" for line in tried)
-    raise ModelNotFoundError(
-        f"the cross-encoder {model[:SHOWN_CHARS]!r} can't be had:\n{lines}\n"
-        "Name the folder of one that was downloaded where there is network (`hf download ORGANIZATION/NAME`)"
-    )
-
-
-def _cached(repository: str) -> Path:
-    try:
-        found = cached_snapshot(repository)
-    except (OSError, ValueError) as err:
-        raise ModelNotFoundError(f"can't be read: {err}") from err
-    if found is None:
-        raise ModelNotFoundError("not there")
-    return found
-
-
-def _downloaded(repository: str, *, offline: bool) -> Path:
-    if offline:
-        raise ModelNotFoundError("not asked: offline was set")
-    return download_snapshot(repository)
+    return look_up(model, read_cross_encoder, what="cross-encoder", organization=DEFAULT_ORGANIZATION, offline=offline)
