@@ -17,7 +17,7 @@ CountTokens = Callable[[Sequence[str]], list[int]]
 Span = tuple[int, int]
 
 CHARS_A_TOKEN = 16  # WordPiece makes one [UNK] of any word over 100 characters, so tokens alone don't bound a chunk
-WHOLE_CHARS_A_TOKEN = 8  # a text shorter than this times its limit may fit whole, so it is counted whole first
+WHOLE_CHARS_A_TOKEN = 6  # a text shorter than this times its limit may fit whole, so it is counted whole first
 PIECE_TOKENS = 2  # a piece of an over-long sentence has limit / 2 characters: it fills chunks well, and there are few
 MIN_PIECE_CHARS = 8
 MAX_GAP_CHARS = 16  # of the whitespace before a sentence, this much is counted with it, as byte-level tokenizers need

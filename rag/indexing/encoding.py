@@ -113,16 +113,17 @@ def encode_texts(
         InvalidArgumentError: The encoder gave vectors of another shape than it said, or values that are not finite.
     """
     values, pace = list(texts.values()), pace or Pace()
-    parts = [np.empty((0, encoder.space.dim), np.float32)]
-    counts: list[int] = []
-    while batch := values[len(counts) : len(counts) + pace.texts]:
+    # The longest first: batches of like length hold little padding, and running out of memory shows at once.
+    order = sorted(range(len(values)), key=lambda at: -len(values[at]))
+    parts: dict[int, NDArray[np.float32]] = {}
+    while batch := order[len(parts) : len(parts) + pace.texts]:
         start = time.perf_counter()
-        matrices = _matrices(encoder, batch)
+        matrices = _matrices(encoder, [values[at] for at in batch])
         pace.told(len(batch), time.perf_counter() - start)
-        counts += [len(matrix) for matrix in matrices]
-        parts += matrices
+        parts.update(zip(batch, matrices, strict=True))
         if on_encoded is not None:
             on_encoded(len(batch))
+    matrices = [parts[at] for at in range(len(values))]
     cut = [count > encoder.encoder.max_tokens for count in encoder.encoder.count_tokens(values)] if values else []
     if any(cut):
         logger.warning(
@@ -132,7 +133,8 @@ def encode_texts(
             encoder.encoder.max_tokens,
             encoder.space.model,
         )
-    return NewVectors(encoder.space, list(texts), np.concatenate(parts), cut, counts)
+    vectors = np.concatenate(matrices) if matrices else np.empty((0, encoder.space.dim), np.float32)
+    return NewVectors(encoder.space, list(texts), vectors, cut, [len(matrix) for matrix in matrices])
 
 
 def encode_missing(writer: Writer, encoder: SpaceEncoder, texts: Mapping[bytes, str]) -> NewVectors:

@@ -20,7 +20,7 @@ from ....extras import require
 from .token_batches import TokenBatch
 
 if TYPE_CHECKING:
-    from openvino import CompiledModel, InferRequest  # type: ignore[import-untyped]
+    from openvino import CompiledModel  # type: ignore[import-untyped]
 
 __all__ = ["TELEMETRY", "OpenVINORuntime", "Outputs", "Precision", "load_openvino", "lone_streams", "stream_count"]
 
@@ -125,27 +125,65 @@ class OpenVINORuntime:
         The next batches are asked for while earlier ones are computed, so an iterable that tokenises as it goes does so
         ahead. The arrays are overwritten once the next pair is asked for.
         """
-        pending: deque[tuple[_Compiled, InferRequest, TokenBatch]] = deque()
+        pending: deque[tuple[_Compiled, _Request, TokenBatch]] = deque()
         try:
             for batch in batches:
                 if len(pending) == self._in_flight:
-                    yield _finish(*pending[0])
+                    yield pending[0][2], pending[0][1].finish()
                     _put_back(*pending.popleft())
                 graph = self._graph_for(batch)
                 request = graph.take()
                 pending.append((graph, request, batch))
-                inputs = {name: batch.inputs[name] for name in graph.inputs}
-                if graph.lone_length is None:
-                    request.start_async(inputs, share_inputs=True)
-                else:  # nothing is to be done meanwhile
-                    request.infer(inputs, share_inputs=True, share_outputs=True)
+                request.start(batch)
             while pending:
-                yield _finish(*pending[0])
+                yield pending[0][2], pending[0][1].finish()
                 _put_back(*pending.popleft())
         finally:
             for _, request, _ in pending:  # the caller gave up: what runs is ended before its memory goes
                 request.cancel()
-                _wait_quietly(request)
+
+
+class _Request:
+    """One computation at a time of a graph of any shape."""
+
+    def __init__(self, graph: _Compiled) -> None:
+        self._infer = graph.model.create_infer_request()
+        self._inputs = graph.inputs
+        self._outputs = graph.outputs
+
+    def start(self, batch: TokenBatch) -> None:
+        self._infer.start_async({name: batch.inputs[name] for name in self._inputs}, share_inputs=True)
+
+    def finish(self) -> Outputs:
+        self._infer.wait()
+        return {name: self._infer.get_output_tensor(at).data for at, name in enumerate(self._outputs)}
+
+    def cancel(self) -> None:
+        self._infer.cancel()
+        try:
+            self._infer.wait()
+        except RuntimeError:  # OpenVINO's word for cancelled
+            return
+
+
+class _LoneRequest(_Request):
+    """One computation at a time of a graph of one shape: its arrays are made once, which saves a tenth of the time."""
+
+    def __init__(self, graph: _Compiled) -> None:
+        super().__init__(graph)
+        tensor = load_openvino().Tensor
+        self._arrays = {name: np.zeros((1, graph.lone_length), np.int64) for name in graph.inputs}
+        for name, array in self._arrays.items():
+            self._infer.set_tensor(name, tensor(array, shared_memory=True))
+        self._results = {name: self._infer.get_output_tensor(at).data for at, name in enumerate(graph.outputs)}
+
+    def start(self, batch: TokenBatch) -> None:
+        for name, array in self._arrays.items():
+            array[:] = batch.inputs[name]
+        self._infer.infer()  # nothing is to be done meanwhile
+
+    def finish(self) -> Outputs:
+        return self._results
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,23 +194,17 @@ class _Compiled:
     model: CompiledModel
     inputs: list[str]
     outputs: list[str]
-    idle: list[InferRequest] = field(default_factory=list)
+    idle: list[_Request] = field(default_factory=list)
 
-    def take(self) -> InferRequest:
+    def take(self) -> _Request:
         """Returns a request that nobody else uses."""
         try:
             return self.idle.pop()
         except IndexError:
-            return self.model.create_infer_request()
+            return _Request(self) if self.lone_length is None else _LoneRequest(self)
 
 
-def _finish(graph: _Compiled, request: InferRequest, batch: TokenBatch) -> tuple[TokenBatch, Outputs]:
-    if graph.lone_length is None:
-        request.wait()
-    return batch, {name: request.get_output_tensor(at).data for at, name in enumerate(graph.outputs)}
-
-
-def _put_back(graph: _Compiled, request: InferRequest, _batch: TokenBatch) -> None:
+def _put_back(graph: _Compiled, request: _Request, _batch: TokenBatch) -> None:
     graph.idle.append(request)
 
 
@@ -200,10 +232,3 @@ def lone_streams() -> int:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _wait_quietly(request: InferRequest) -> None:
-    try:
-        request.wait()
-    except RuntimeError:  # OpenVINO's word for cancelled
-        return
