@@ -16,9 +16,9 @@ from .reranker import DEFAULT_CANDIDATES, reranked
 from .windows import PairWindows
 
 if TYPE_CHECKING:
+    from ..retrievers.models.backend import Backend
     from ..retrievers.models.compute import DType
     from ..retrievers.models.cross_encoder import CrossEncoderCheckpoint, PairScorer
-    from ..retrievers.models.loading import Backend
 
 __all__ = ["RERANKER", "CrossEncoderReranker", "ScoreActivation"]
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
 from typing import TypeAlias
 
 from ..errors import InvalidArgumentError
+from ..retrievers.named import find_named
 from .reranker import Reranker
 
 __all__ = ["ENTRY_POINT_GROUP", "choose_reranker", "find_reranker", "open_reranker"]
@@ -33,20 +31,13 @@ def find_reranker(spelled: str) -> Factory:
         InvalidArgumentError: Nobody offers a reranker of this name.
     """
     name = spelled.partition("=")[0]
-    module = f"{__package__}.{name.replace('-', '_')}"
-    factory = None
-    if name.replace("-", "").isidentifier() and "_" not in name and importlib.util.find_spec(module) is not None:
-        factory = getattr(importlib.import_module(module), "RERANKER", None)
-    if factory is None:
-        for entry in entry_points(group=ENTRY_POINT_GROUP, name=name):
-            factory = entry.load()
+    factory = find_named(name, ENTRY_POINT_GROUP, attribute="RERANKER")
     if factory is None:
         raise InvalidArgumentError(
             f"there is no reranker named {name[:SHOWN_CHARS]!r}: {BUILT_IN} is built in, others are handed over as "
             "objects"
         )
-    found: Factory = factory
-    return found
+    return factory
 
 
 def open_reranker(spelled: str, settings: Mapping[str, object] | None = None) -> Reranker:

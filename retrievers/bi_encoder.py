@@ -132,11 +132,11 @@ class BiEncoderRetriever:
             allowed = snapshot.allowed(where)
             if not query.strip() or not len(snapshot.chunk_ids()):
                 return []
-            self._check_space(snapshot)
-            # Segments are opened before the model is loaded, which takes seconds: a writer may replace them meanwhile.
+            # Segments are opened before the model is looked for, which may take minutes: a writer may replace them.
             exact = snapshot.cached(
                 self.name, lambda: ExactSearch(snapshot.vectors(self._space(snapshot)), len(snapshot.chunk_ids()))
             )
+            self._check_space(snapshot)
             vector = np.asarray(self.encoder.encode_queries([query])[0], np.float32)
             check_normalised(vector, self.encoder.space.model)
             # Through Chroma a filter would lose hits, or take longer than comparing every allowed vector does.

@@ -79,7 +79,7 @@ class CandidateUse:
         candidates: How many texts are scored exactly.
         recall: The share of the ten best texts of exact search that is among them, estimated when it was built from
             stored texts in place of questions, for which it may be a little lower; see `measured_recall`.
-        is_usable: Whether its files are there; where they are not, search is exact.
+        is_usable: Whether its files are there, and of this version; where they are not, search is exact.
     """
 
     candidates: int
@@ -88,7 +88,7 @@ class CandidateUse:
 
     def __str__(self) -> str:
         if not self.is_usable:
-            return "damaged, search is exact: run `lateral verify --repair`"
+            return "not usable, search is exact: run `lateral verify --repair`"
         return (
             f"{self.candidates:,} texts are scored exactly, recall@10 against exact search about {self.recall:.3f} "
             "(estimated from stored texts)"
@@ -126,8 +126,12 @@ class ReducedFiles:
 
     def serves(self, space: VectorSpace) -> bool:
         """Returns whether the vectors are of this space, and made as they would be now."""
-        manifest = self.manifest
-        return (manifest.space, manifest.dim, manifest.method) == (space.fingerprint, space.dim, METHOD)
+        mine = (self.manifest.space, self.manifest.dim) == (space.fingerprint, space.dim)
+        return mine and self.is_of_this_version()
+
+    def is_of_this_version(self) -> bool:
+        """Returns whether the vectors were made as they would be now."""
+        return self.manifest.method == METHOD
 
     def is_whole(self) -> bool:
         """Returns whether every file has the size that it should have; the bytes are not read."""
@@ -183,7 +187,8 @@ def candidate_use(snapshot: Snapshot, retriever: str) -> CandidateUse | None:
                 files = ReducedFiles(snapshot.folder / place)
             except (OSError, ValueError):
                 return CandidateUse(0, 0.0, False)
-            return CandidateUse(files.manifest.candidates, files.manifest.recall, files.is_whole())
+            usable = files.is_of_this_version() and files.is_whole()
+            return CandidateUse(files.manifest.candidates, files.manifest.recall, usable)
     return None
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +12,7 @@ from numpy.typing import NDArray
 from ..errors import InvalidArgumentError
 from ..loaders.node import Node
 from .bi_encoder import check_space
-from .candidates import CANDIDATES, EXACT_TOKENS_UP_TO, Candidates, CandidateSearch, check_candidates
-from .candidates_refresh import candidate_problems, refresh_candidates
+from .candidates import CANDIDATES, EXACT_TOKENS_UP_TO
 from .device_tokens import DeviceTokens, accelerator
 from .explanation import Explanation
 from .hit import Hit, check_top_k
@@ -22,10 +20,9 @@ from .indexed import attached, hits_at, opened, storage_space
 from .maxsim import MaxSimSearch, token_segment
 from .models import lasting_name
 from .models.colbert import ColbertBackend, load_colbert
-from .plaid.index import PlaidIndex, check_bits, check_index
-from .plaid.texts import Positions
-from .retriever import TokenEncoder, VectorSpace, Where
+from .retriever import TokenEncoder, Where
 from .score_scale import ScoreScale, similarity_scale
+from .shortlist import Shortlist
 from .store import Index, RetrieverConfig, Snapshot, Writer
 from .store.formats import VectorFormat, check_format
 from .store.verify import Problem
@@ -34,11 +31,6 @@ from .token_pooling import PooledEncoder, check_pool_factor
 from .unit_vectors import check_normalised
 
 __all__ = ["RETRIEVER", "ColBERTRetriever"]
-
-NAME = "colbert"
-DERIVED = "plaid"
-
-Search: TypeAlias = Callable[[NDArray[np.float32], int, NDArray[np.bool_] | None], Positions]
 
 
 class ColBERTRetriever:
@@ -84,7 +76,7 @@ class ColBERTRetriever:
         Khattab & Zaharia 2020, ColBERT, section 3; Santhanam et al. 2022, PLAID.
     """
 
-    name = NAME
+    name = "colbert"
     default_format: VectorFormat = "float16"
     exact_up_to = EXACT_TOKENS_UP_TO
 
@@ -113,13 +105,10 @@ class ColBERTRetriever:
         self._backend = backend
         self.format = None if vectors is None else check_format(vectors)
         self._pool_factor = check_pool_factor(pool_factor)
-        self._candidates = check_candidates(candidates)
-        self._near = Candidates(self.name, self.exact_up_to)
-        self._kind = check_index(index)
-        self._bits = None if bits is None else check_bits(bits, index)
-        self._plaid: PlaidIndex | None = None
+        self._shortlist = Shortlist(self.name, index, bits=bits, candidates=candidates, exact_up_to=self.exact_up_to)
         self._pooled: TokenEncoder | None = None
-        self._on_device: DeviceTokens | None = None
+        self._computing: list[TokenEncoder] = []  # the encoder without pooling, once it is there
+        self._on_device = DeviceTokens(partial(_place, self._computing))
         self._index: Index | None = None
         self._lock = threading.Lock()
 
@@ -134,7 +123,7 @@ class ColBERTRetriever:
             if self._pooled is None:
                 encoder = self._encoder or load_colbert(str(self._model), backend=self._backend)
                 self._pooled = encoder if self._pool_factor == 1 else PooledEncoder(encoder, self._pool_factor)
-                self._on_device = DeviceTokens(partial(accelerator, encoder))
+                self._computing.append(encoder)
             return self._pooled
 
     @property
@@ -142,9 +131,7 @@ class ColBERTRetriever:
         """The checkpoint's name; the vectors' format and the kind of index if asked for; the pool factor unless 1."""
         form = {} if self.format is None else {"vectors": self.format}
         pooled = {} if self._pool_factor == 1 else {"pool_factor": f"{self._pool_factor:g}"}
-        kind = {} if self._kind is None else {"index": self._kind}
-        bits = {"bits": str(self._bits)} if self._kind == "plaid" and self._bits is not None else {}
-        return {"model": lasting_name(str(self._model)), **form, **pooled, **kind, **bits}
+        return {"model": lasting_name(str(self._model)), **form, **pooled, **self._shortlist.settings}
 
     @cached_property
     def score_scale(self) -> ScoreScale:
@@ -177,7 +164,7 @@ class ColBERTRetriever:
             allowed = snapshot.allowed(where)
             if not query.strip() or not len(snapshot.chunk_ids()):
                 return []
-            search = self._searching(snapshot)
+            search = self._shortlist.search(snapshot, self._made_once(snapshot), self._search(snapshot))
             matrix = self._query(query)
             if not len(matrix):
                 return []
@@ -199,24 +186,10 @@ class ColBERTRetriever:
 
     def _bring_up(self, writer: Writer, *, build: bool) -> bool:
         """Returns whether everything is up to date then."""
-        is_all = True
         writer.merge_segments()
         with opened(self._index, self.name).read() as snapshot:
             made = self._made(snapshot)
-            if made is None or made.space is None:
-                return True
-            plaid = self._plaid_of(made)
-            if plaid is None:
-                writer.unpublish(self._derived)
-            elif build:
-                plaid.refresh(writer, snapshot, made.space)
-            else:
-                is_all = plaid.keep_up(writer, snapshot, made.space)
-            candidates = self._candidates if self._kind_of(made) is None else None
-            refresh_candidates(
-                writer, self.name, snapshot, made.space, candidates=candidates, exact_up_to=self.exact_up_to
-            )
-        return is_all
+            return made is None or self._shortlist.refresh(writer, snapshot, made, build=build)
 
     def check_ready(self) -> None:
         """Raises unless what the index derives for this retriever can be made here; called before it is promised.
@@ -226,26 +199,17 @@ class ColBERTRetriever:
             MissingExtraError: RAGatouille is not installed.
             MissingToolError: What compiles PLAID's C++ is missing.
         """
-        if self._kind == "plaid":
-            PlaidIndex(check_bits(self._bits, self._kind)).check_ready(self.encoder.space.dim)
+        self._shortlist.check_ready(lambda: self.encoder.space.dim)
 
     def find_problems(self, snapshot: Snapshot, published: Mapping[str, bool]) -> list[Problem]:
         """Returns what is missing of what names candidates; see `lateral.retrievers.store.verify.SelfChecking`."""
         made = self._made(snapshot)
-        if made is None or made.space is None:
-            return []
-        plaid = self._plaid_of(made)
-        if plaid is not None:
-            return plaid.find_problems(snapshot, made.space, published)
-        if self._kind_of(made) is not None:
-            return []
-        return candidate_problems(self.name, snapshot, made.space, published, exact_up_to=self.exact_up_to)
+        return [] if made is None else self._shortlist.find_problems(snapshot, made, published)
 
     def close(self) -> None:
-        """Lets go of the files of what names candidates; the next search opens them again."""
-        with self._lock:
-            self._plaid = None
-        self._near.close()
+        """Lets go of the files of what names candidates, and of a GPU's memory; the next search takes them again."""
+        self._shortlist.close()
+        self._on_device.let_go()
 
     def explain(self, query: str, node: Node) -> Explanation:
         """Returns which of the node's tokens each of the query's tokens matched, how well, and for how much.
@@ -270,7 +234,9 @@ class ColBERTRetriever:
         return vectors
 
     def _search(self, snapshot: Snapshot) -> MaxSimSearch:
-        space = self._space(snapshot)  # each time: what is cached may be what another retriever of this name searched
+        made = self._made_once(snapshot)
+        space = storage_space(self) if made is None or made.space is None else made.space
+        assert space is not None  # it has an encoder
 
         def build() -> MaxSimSearch:
             segments = [token_segment(rows) for rows in snapshot.vectors(space)]
@@ -278,62 +244,25 @@ class ColBERTRetriever:
 
         # By the segments: a generation's may be merged, and what names candidates is then of the merged ones.
         files = sorted(segment.file for _, segment in snapshot.segments())
-        return snapshot.cached("/".join([self.name, *files]), build)
-
-    def _searching(self, snapshot: Snapshot) -> Search:
-        """Returns what searches: exact search, or candidates or PLAID with exact search behind them."""
-        exact = self._search(snapshot)
-        made = snapshot.cached(f"{self.name}/made", lambda: self._made(snapshot))
-        plaid = None if made is None else self._plaid_of(made)
-        view = None if plaid is None or made is None or made.space is None else plaid.view(snapshot, made.space, exact)
-        if view is None:
-            near = self._near_of(snapshot, made, exact)
-            return exact.search if near is None else near.search
-
-        def search(query: NDArray[np.float32], top_k: int, allowed: NDArray[np.bool_] | None) -> Positions:
-            return view.search(query, top_k, allowed) or exact.search(query, top_k, allowed)
-
+        search = snapshot.cached("/".join([self.name, *files]), build)
+        # The model is looked for, which may take minutes, when all files are open: a writer may replace them meanwhile.
+        # And each time: what is cached may be what another retriever of this name searched.
+        check_space(self.encoder, space)
         return search
 
-    def _plaid_of(self, made: RetrieverConfig) -> PlaidIndex | None:
-        """Returns PLAID, as this retriever says, else as the index was made; None where search is exact."""
-        kind = self._kind_of(made)
-        if kind != "plaid":
-            return None
-        bits = check_bits(self._bits or made.settings.get("bits"), kind)
-        with self._lock:
-            if self._plaid is None or self._plaid.bits != bits:
-                self._plaid = PlaidIndex(bits, self._derived)
-            return self._plaid
-
-    @property
-    def _derived(self) -> str:
-        """The name of its PLAID index: another retriever of the index may have one too."""
-        return DERIVED if self.name == NAME else f"{DERIVED}-{self.name}"
-
-    def _kind_of(self, made: RetrieverConfig) -> str | None:
-        """Returns "exact" or "plaid" as this retriever says, else as the index was made; None where neither says."""
-        return self._kind or made.settings.get("index")
-
-    def _near_of(self, snapshot: Snapshot, made: RetrieverConfig | None, exact: MaxSimSearch) -> CandidateSearch | None:
-        """Returns what searches through candidates, None where search is exact."""
-        if made is None or made.space is None or self._kind_of(made) is not None:
-            return None
-        return self._near.view(snapshot, made.space, exact, self._candidates)
-
     def _made(self, snapshot: Snapshot) -> RetrieverConfig | None:
-        """Returns how the index was made for this retriever."""
+        """Returns how the index was made for this retriever, as it is now: that may change within a generation."""
         config = snapshot.config()
         return next((it for it in config.retrievers if it.name == self.name), None) if config else None
 
-    def _space(self, snapshot: Snapshot) -> VectorSpace:
-        made = snapshot.cached(f"{self.name}/made", lambda: self._made(snapshot))
-        if made is not None and made.space is not None:
-            check_space(self.encoder, made.space)
-            return made.space
-        space = storage_space(self)
-        assert space is not None  # it has an encoder
-        return space
+    def _made_once(self, snapshot: Snapshot) -> RetrieverConfig | None:
+        """Returns the same, as it was when this generation was first searched."""
+        return snapshot.cached(f"{self.name}/made", lambda: self._made(snapshot))
+
+
+def _place(computing: Sequence[TokenEncoder]) -> str | None:
+    """Returns the GPU that the encoder computes on; it knows of no retriever, which so is freed with its vectors."""
+    return accelerator(computing[0]) if computing else None
 
 
 RETRIEVER = ColBERTRetriever

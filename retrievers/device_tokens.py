@@ -83,7 +83,8 @@ class DeviceTokens:
             return None
         fail = partial(self._fail, device)
         with self._lock:
-            self._held = {it.file: self._held[it.file] for it in segments if it.file in self._held}
+            held = self._held  # a search that fails puts an empty one in its place, whenever that is
+            self._held = {it.file: held[it.file] for it in segments if it.file in held}
             try:
                 brought = self._brought(segments, device)
                 return DeviceTexts(device, list(zip(segments, brought, strict=True)), fail)
@@ -91,14 +92,19 @@ class DeviceTokens:
                 fail(err)
                 return DeviceTexts(device, [(segment, None) for segment in segments], fail)
 
+    def let_go(self) -> None:
+        """Keeps no vectors any more: their memory is free once the searches over them are gone."""
+        self._held = {}
+
     def _brought(self, segments: Sequence[TokenSegment], device: str) -> list[DeviceVectors | None]:
         """Returns each segment's vectors on the device, None for one that the CPU keeps."""
         room = self._room(device)
-        brought = []
+        brought: list[DeviceVectors | None] = []
         left = 0
+        held = self._held
         for segment in segments:
-            if segment.file in self._held:
-                brought.append(self._held[segment.file])
+            if segment.file in held:
+                brought.append(held[segment.file])
                 continue
             if device_bytes(segment.vectors) > room:
                 left += len(segment.vectors)
@@ -108,7 +114,7 @@ class DeviceTokens:
             room -= 0 if vectors is None else vectors.bytes
             brought.append(vectors)
             if segment.file:
-                self._held[segment.file] = vectors
+                held[segment.file] = vectors
         if left:
             self._say("%s has no room for %d of the index's token vectors: the CPU searches these", device, left)
         return brought

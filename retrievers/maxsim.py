@@ -182,7 +182,7 @@ class MaxSimSearch:
         check_scores(query)
         low, high = self._looked(query, texts)
         near = texts[high >= _least(low, top_k)]
-        scores = self._scores(query, near)
+        scores = self.scores(query, near)
         best = scores >= _least(scores, top_k)
         return near[best], scores[best]
 
@@ -222,8 +222,16 @@ class MaxSimSearch:
             at, low[at], high[at] = found
         return low[texts], high[texts]
 
-    def _scores(self, query: NDArray[np.float32], texts: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Returns the exact scores of these texts, by ascending number; float32, shape (len(texts),)."""
+    def scores(self, query: NDArray[np.float32], texts: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Returns the exact scores of some texts, float32, shape (len(texts),).
+
+        Args:
+            query: As for `search`.
+            texts: Their numbers, ascending; each has a token.
+
+        Raises:
+            InvalidArgumentError: A value of the query or of a stored vector is NaN.
+        """
         runs = [texts[first:last] for first, last in _runs(self.counts[texts])]
         exact = in_threads(lambda run: self._exact(query, run), runs)
         scores = np.concatenate([np.zeros(0, np.float32), *exact])

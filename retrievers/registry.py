@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import Mapping
-from importlib.metadata import entry_points
 
 from ..errors import IndexConfigError, InvalidArgumentError
 from .indexed import IndexedRetriever
+from .named import find_named
 
 __all__ = ["DEFAULT_RETRIEVERS", "ENTRY_POINT_GROUP", "open_retriever"]
 
@@ -21,7 +19,7 @@ def open_retriever(name: str, settings: Mapping[str, str] | None = None) -> Inde
     """Returns the retriever of this name, built with these settings.
 
     The name "bi-encoder" means `RETRIEVER` of the module `lateral.retrievers.bi_encoder`. A retriever of another
-    package is its entry point in the group "lateral.retrievers". No list of names needs to know of a new one.
+    package is its entry point in the group "lateral.retrievers".
 
     Args:
         name: The retriever's name.
@@ -31,13 +29,7 @@ def open_retriever(name: str, settings: Mapping[str, str] | None = None) -> Inde
         InvalidArgumentError: Nobody offers a retriever of this name.
         IndexConfigError: The retriever does not accept the settings.
     """
-    module = f"{__package__}.{name.replace('-', '_')}"
-    factory = None
-    if name.replace("-", "").isidentifier() and "_" not in name and importlib.util.find_spec(module) is not None:
-        factory = getattr(importlib.import_module(module), "RETRIEVER", None)
-    if factory is None:
-        for entry in entry_points(group=ENTRY_POINT_GROUP, name=name):
-            factory = entry.load()
+    factory = find_named(name, ENTRY_POINT_GROUP, attribute="RETRIEVER")
     if factory is None:
         raise InvalidArgumentError(
             f"there is no retriever named {name!r}: {', '.join(BUILT_IN)} are built in, "

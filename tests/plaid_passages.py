@@ -60,7 +60,7 @@ def found_by_plaid(rag, query, top_k=10, where=None):
     with rag.index.read() as snapshot:
         made = retriever._made(snapshot)
         search = retriever._search(snapshot)
-        view = retriever._plaid_of(made).view(snapshot, made.space, search)
+        view = retriever._shortlist.plaid(made).view(snapshot, made.space, search)
         asked = retriever._query(query)
         return None if view is None else view.search(asked, top_k, snapshot.allowed(where))
 

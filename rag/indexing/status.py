@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...loaders.indexed_text import indexed_text
 from ...retrievers.candidates_files import CandidateUse, candidate_use
+from ...retrievers.derived_versions import is_of_this_version
 from ...retrievers.indexed import IndexedRetriever
 from ...retrievers.store import Snapshot, Writer, hash_text
 from ...retrievers.store.lock import writer_pid
@@ -51,7 +52,7 @@ class DerivedUse:
 
     Args:
         generation: The generation of the index that it fits.
-        fits: Whether that is the index's own; else readers search without it.
+        fits: Whether that is the index's own, and the versions that are here can read it; else readers search without.
         bytes: Of its files.
     """
 
@@ -69,7 +70,7 @@ class IndexStatus:
         documents: How many there are.
         chunks: Chunk nodes.
         pages: Page nodes.
-        pages_without_text: Page nodes without a text layer, which text retrievers can't find.
+        pages_without_text: Page nodes without text, scanned or blank, which text retrievers can't find.
         cut_passages: Chunks that an encoder did not read to their end.
         stale: Sources whose newer version could not be read, each with the reason.
         warnings: What could not be read of sources, or had to be guessed.
@@ -132,6 +133,12 @@ def read_status(folder: Path, snapshot: Snapshot) -> IndexStatus:
     """Returns what the index holds."""
     config = snapshot.config()
     documents = snapshot.documents()
+    derived = {
+        name: DerivedUse(
+            made, made == snapshot.generation and is_of_this_version(name, folder / place), _size(folder / place)
+        )
+        for name, made, place in snapshot.rows(DERIVED)
+    }
     return IndexStatus(
         index=str(folder),
         documents=len(documents),
@@ -146,11 +153,8 @@ def read_status(folder: Path, snapshot: Snapshot) -> IndexStatus:
             name: VectorUse(form, vectors, size, loss, candidate_use(snapshot, name))
             for name, form, vectors, size, loss in snapshot.rows(VECTOR_USE)
         },
-        derived=tuple(name for name, made, _ in snapshot.rows(DERIVED) if made == snapshot.generation),
-        derived_uses={
-            name: DerivedUse(made, made == snapshot.generation, _size(folder / place))
-            for name, made, place in snapshot.rows(DERIVED)
-        },
+        derived=tuple(name for name, use in derived.items() if use.fits),
+        derived_uses=derived,
         chunk_size=config.chunk_size if config else 0,
         chunk_overlap=config.chunk_overlap if config else 0,
         writer=writer_pid(folder),

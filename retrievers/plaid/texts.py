@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..maxsim import MaxSimSearch, TokenSegment, maxsim, token_segment
+from ..maxsim import MaxSimSearch, TokenSegment, token_segment
 from ..retriever import VectorSpace
 from ..store import Snapshot
 from ..token_blocks import spans
@@ -15,7 +15,6 @@ from ..token_blocks import spans
 __all__ = ["KEY", "IndexedTexts", "Positions", "SomeTexts", "open_texts"]
 
 KEY = np.dtype("S16")  # a text's hash, 16 bytes; numpy drops zeros at the end, which keeps different hashes different
-SCORED_TEXTS = 64  # at a time: the products with a query of 32 tokens take 3 MB, of 512 tokens 50 MB
 NO_POSITIONS = np.zeros(0, np.int64)
 
 Positions: TypeAlias = tuple[NDArray[np.int64], NDArray[np.float32]]  # of chunks, and their scores
@@ -47,23 +46,21 @@ class IndexedTexts:
     def scored(
         self, query: NDArray[np.float32], texts: NDArray[np.int64], allowed: NDArray[np.bool_] | None
     ) -> Positions:
-        """Returns the chunks of some texts, each with its exact score; `MaxSimSearch` would first bound what is few.
+        """Returns the chunks of some texts, each with its exact score, unranked: `MaxSimSearch.best` bounds them first.
 
         Args:
             query: float32, shape (query tokens, dim).
             texts: Their numbers, ascending; each has a token.
             allowed: bool, shape (chunks,): which chunks may be returned. None for all.
+
+        Raises:
+            InvalidArgumentError: A stored vector has a NaN.
         """
-        parts = [texts[start : start + SCORED_TEXTS] for start in range(0, len(texts), SCORED_TEXTS)]
-        scores = np.concatenate([np.zeros(0), *(self._scores(query, part) for part in parts)]).astype(np.float32)
+        scores = self.search.scores(query, texts)
         counts = self._chunks[texts]
         positions, values = self._positions[spans(self._first[texts], counts)], np.repeat(scores, counts)
         keep = slice(None) if allowed is None else allowed[positions]
         return positions[keep], values[keep]
-
-    def _scores(self, query: NDArray[np.float32], texts: NDArray[np.int64]) -> NDArray[np.float64]:
-        starts = np.cumsum(self.search.counts[texts]) - self.search.counts[texts]
-        return maxsim(query, self.search.tokens(texts), starts)
 
 
 def open_texts(snapshot: Snapshot, space: VectorSpace) -> IndexedTexts:

@@ -1,5 +1,9 @@
 """The ColBERT retriever over a real index, with a real checkpoint made on the spot."""
 
+import sqlite3
+from contextlib import closing
+from functools import partial
+
 import numpy as np
 import pytest
 from colbert_checkpoints import minilm_checkpoint, tiny_checkpoint
@@ -9,6 +13,10 @@ from lateral.loaders.indexed_text import indexed_text
 from lateral.retrievers import open_retriever
 from lateral.retrievers.colbert import ColBERTRetriever
 from lateral.retrievers.models.colbert import load_colbert
+from lateral.retrievers.models.colbert.encoder import ColbertEncoder
+from lateral.retrievers.models.colbert.load import find_checkpoint
+from lateral.retrievers.models.colbert.sentence_transformers import load_with_sentence_transformers
+from lateral.retrievers.store import Index
 
 SNAKES = {
     "care": "Ball pythons eat mice and need a warm, dry hide. Handle the snake gently for some minutes a day.",
@@ -92,6 +100,41 @@ def test_an_index_of_another_checkpoint_is_refused(rag, tmp_path):
     other = load_colbert(str(tiny_checkpoint(tmp_path / "tiny")), offline=True)
     with pytest.raises(EncoderMismatchError, match="vectors of another space"):
         RAG(tmp_path / "index", retrievers=(ColBERTRetriever(encoder=other),)).retrieve("snake")
+
+
+class LookedFor(ColbertEncoder):
+    """Its checkpoint takes so long to be found that much can happen."""
+
+    meanwhile = staticmethod(lambda: None)
+
+    @property
+    def space(self):
+        self.meanwhile()
+        return self.checkpoint.space(self.folder.name)
+
+
+def test_files_that_writers_replace_while_the_checkpoint_is_looked_for_are_open_by_then(tmp_path):
+    folder = find_checkpoint(str(tiny_checkpoint(tmp_path / "tiny")))
+    load = partial(load_with_sentence_transformers, device="cpu", dtype="float32")
+    encoder = LookedFor(folder, backend="sentence-transformers", load=load)
+    rag = RAG(tmp_path / "index", retrievers=(ColBERTRetriever(str(folder.path)),))
+    for number in range(4):
+        rag.add({"id": str(number), "text": f"Snake {number}."})
+    first = {path.name for path in (tmp_path / "index" / "vectors").iterdir()}
+
+    def meanwhile():
+        encoder.meanwhile = lambda: None
+        rag.add({"id": "4", "text": "One segment more, and all are merged."})
+        with closing(sqlite3.connect(tmp_path / "index" / "catalog.sqlite")) as catalog, catalog:
+            catalog.execute("UPDATE retired SET at = 0")  # long ago
+        with rag.index.write():
+            assert not first & {path.name for path in (tmp_path / "index" / "vectors").iterdir()}
+
+    retriever = ColBERTRetriever(encoder=encoder)
+    retriever.attach(Index(tmp_path / "index"))
+    encoder.meanwhile = meanwhile
+    assert {hit.node.source for hit in retriever.retrieve("snake", 5)} == {"0", "1", "2", "3"}
+    assert len(retriever.retrieve("snake", 5)) == 5
 
 
 @pytest.mark.parametrize("query", ["", "  ", "\n"])

@@ -19,7 +19,7 @@ def print_status(status: IndexStatus, *, as_json: bool) -> None:
     table.add_row("index", plain(show_source(status.index)))
     table.add_row("documents", f"{status.documents:,}")
     table.add_row("chunks", f"{status.chunks:,} of at most {status.chunk_size} tokens, {status.chunk_overlap} shared")
-    table.add_row("pages", f"{status.pages:,}, {status.pages_without_text:,} without a text layer")
+    table.add_row("pages", f"{status.pages:,}, {status.pages_without_text:,} without text")
     table.add_row("cut passages", f"{status.cut_passages:,}")
     table.add_row("size", f"{status.bytes / 1e6:,.1f} MB")
     if status.writer is not None:
@@ -33,7 +33,7 @@ def print_status(status: IndexStatus, *, as_json: bool) -> None:
         if use.candidates is not None:
             table.add_row("candidates", plain(f"{name}: {use.candidates}"))
     built = [
-        f"{name} {use.bytes / 1e6:,.1f} MB{'' if use.fits else ' (behind, not used)'}"
+        f"{name} {use.bytes / 1e6:,.1f} MB{'' if use.fits else ' (not used: `lateral verify` says why)'}"
         for name, use in status.derived_uses.items()
     ]
     table.add_row("derived", plain(", ".join(built)) or "nothing yet")

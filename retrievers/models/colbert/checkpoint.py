@@ -12,8 +12,9 @@ from typing import Any, Literal, TypeAlias
 
 from ....errors import ModelNotFoundError
 from ...retriever import VectorSpace
+from ..checked_folder import check_files
 from ..fingerprint import file_sha256
-from ..folder import MAX_DIM, REASON_CHARS, ModelModule, read_object, transformer_config, weights_of
+from ..folder import MAX_DIM, ModelModule, read_object, readable_settings, transformer_config, weights_of
 from .shapes import tensor_shapes
 from .vocabulary import check_vocabulary
 
@@ -38,7 +39,6 @@ STANFORD_DEFAULTS: Mapping[str, Any] = {  # of colbert-ai's ColBERTConfig, for w
 }
 SERVED = {"similarity": "cosine", "interaction": "colbert"}  # a sum of maxima of cosines, and no other score
 MIN_LENGTH = 4  # tokens: [CLS], the marker, one of the text, [SEP]
-CONFIGS = ("config.json", "tokenizer_config.json", "processor_config.json")  # where code of its own is named
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +141,9 @@ def read_checkpoint(folder: Path) -> ColbertCheckpoint:
     """
     from .modules import read_multi_vector
 
-    try:
-        config = _checked_config(folder)
+    with readable_settings(folder, what="ColBERT checkpoint"):
+        check_files(folder, what="ColBERT checkpoint")
+        config = read_object(folder / "config.json")
         if (folder / METADATA).is_file() and STANFORD_ARCHITECTURE in (config.get("architectures") or []):
             found = _read_stanford(folder, config)
         elif (folder / "modules.json").is_file():
@@ -151,25 +152,6 @@ def read_checkpoint(folder: Path) -> ColbertCheckpoint:
             raise ModelNotFoundError(_what_is_missing(folder, config))
         check_vocabulary(found.modules[0].path, folder)
         return found
-    except (OSError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as err:
-        reason = f"{type(err).__name__}: {str(err)[:REASON_CHARS]}"
-        raise ModelNotFoundError(
-            f"the ColBERT checkpoint in {str(folder)[:REASON_CHARS]} has damaged settings ({reason})"
-        ) from err
-
-
-def _checked_config(folder: Path) -> dict[str, Any]:
-    if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
-        raise ModelNotFoundError(f"{folder} holds no ColBERT checkpoint: neither config.json nor modules.json is there")
-    for name in CONFIGS:
-        if read_object(folder / name).get("auto_map"):
-            raise ModelNotFoundError(
-                f"the checkpoint in {folder} brings code of its own (auto_map in {name}), which is never run: "
-                "use one of an architecture that transformers knows"
-            )
-    if not (folder / "tokenizer.json").is_file():
-        raise ModelNotFoundError(f"{folder / 'tokenizer.json'} is missing: save the model once with its fast tokenizer")
-    return read_object(folder / "config.json")
 
 
 def _what_is_missing(folder: Path, config: Mapping[str, Any]) -> str:

@@ -12,8 +12,7 @@ from ....extras import require
 from ...retriever import TokenEncoder
 from ..compute import DType, check_dtype
 from ..folder import ModelFolder
-from ..loading import SHOWN_CHARS
-from ..lookup import look_up
+from ..lookup import SHOWN_CHARS, look_up
 from .checkpoint import read_checkpoint
 from .encoder import ColbertEncoder, LoadedCheckpoint
 from .openvino import load_with_openvino, openvino_refusal
@@ -106,6 +105,4 @@ def find_checkpoint(model: str, *, offline: bool = False) -> ModelFolder:
         InvalidArgumentError: The name is empty.
         ModelNotFoundError: The checkpoint can't be had or can't be served; the message lists what was tried.
     """
-    if not isinstance(model, str) or not model.strip():
-        raise InvalidArgumentError(f"a checkpoint's name or folder must be a string with content, got {model!r}")
     return look_up(model, read_checkpoint, what="ColBERT checkpoint", offline=offline)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ....errors import InvalidArgumentError, ModelNotFoundError
 from ...retriever import Side
+from ..backend import cpu_refusal
 from ..compute import DType, choose_dtype
 from ..folder import REASON_CHARS, transformer_config
 from ..openvino.export import MODEL, export_transformer
@@ -28,10 +29,8 @@ IDENTITY = "torch.nn.modules.linear.Identity"
 
 def openvino_refusal(checkpoint: ColbertCheckpoint, device: str | None, dtype: DType) -> str | None:
     """Returns why OpenVINO can't serve a checkpoint here, None where it can."""
-    if device not in (None, "cpu"):
-        return f"it computes on the CPU only, and device is {device!r}"
-    if dtype == "float16":
-        return "it computes in float32 or bfloat16, and dtype is 'float16'"
+    if reason := cpu_refusal(device, dtype):
+        return reason
     for module in checkpoint.modules[1:]:
         if module.config["bias"] or module.config["use_residual"] or module.config["activation_function"] != IDENTITY:
             return "its projection is more than a matrix"

@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from ....errors import ModelNotFoundError
-from ..folder import REASON_CHARS, ModelModule, read_json, read_object, transformer_config, type_name, weights_of
+from ..checked_folder import check_files
+from ..folder import (
+    ModelModule,
+    read_json,
+    read_object,
+    readable_settings,
+    transformer_config,
+    type_name,
+    weights_of,
+)
 
 __all__ = ["Activation", "CrossEncoderCheckpoint", "read_cross_encoder"]
 
@@ -18,7 +27,6 @@ ACTIVATIONS: Mapping[str, Activation] = {"Sigmoid": "sigmoid", "Identity": "none
 MODEL_TYPE = "CrossEncoder"  # what sentence-transformers writes beside modules.json
 HEADED = "ForSequenceClassification"  # how transformers' architectures with a score end
 DEFAULT_LABELS = 2  # of transformers, for a config.json that names none
-CODE = ("config.json", "tokenizer_config.json", "processor_config.json")  # where code of a model's own is named
 MIN_LENGTH = 16  # tokens: with fewer there is no room for a question and a sentence
 
 
@@ -54,17 +62,13 @@ def read_cross_encoder(folder: Path) -> CrossEncoderCheckpoint:
         ModelNotFoundError: The folder holds no cross-encoder, one of several labels, weights other than safetensors
             only, code of its own, or settings that make no sense.
     """
-    try:
+    with readable_settings(folder, what="cross-encoder"):
         return _read(folder)
-    except (OSError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as err:
-        reason = f"{type(err).__name__}: {str(err)[:REASON_CHARS]}"
-        raise ModelNotFoundError(
-            f"the cross-encoder in {str(folder)[:REASON_CHARS]} has damaged settings ({reason})"
-        ) from err
 
 
 def _read(folder: Path) -> CrossEncoderCheckpoint:
-    _refuse_what_is_none(folder)
+    check_files(folder, what="model")
+    _check_kind(folder)
     modules = _modules(folder)
     labels = _labels(folder, modules)
     if labels != 1:
@@ -83,21 +87,11 @@ def _read(folder: Path) -> CrossEncoderCheckpoint:
     return CrossEncoderCheckpoint(folder, modules, limit, lower_case, prompt, _activation(folder, settings))
 
 
-def _refuse_what_is_none(folder: Path) -> None:
-    if not (folder / "modules.json").is_file() and not (folder / "config.json").is_file():
-        raise ModelNotFoundError(f"{folder} holds no model: neither modules.json nor config.json is there")
-    for name in CODE:
-        if read_object(folder / name).get("auto_map"):
-            raise ModelNotFoundError(
-                f"the model in {folder} brings code of its own (auto_map in {name}), which is never run: use one of an "
-                "architecture that transformers knows"
-            )
+def _check_kind(folder: Path) -> None:
     if (folder / "modules.json").is_file():
         kind = read_object(folder / "config_sentence_transformers.json").get("model_type", "SentenceTransformer")
         if kind != MODEL_TYPE:  # sentence-transformers would put a head of random weights behind it
             raise ModelNotFoundError(f"the model in {folder} is a {str(kind)[:40]}, no cross-encoder")
-    if not (folder / "tokenizer.json").is_file():
-        raise ModelNotFoundError(f"{folder / 'tokenizer.json'} is missing: save the model once with its fast tokenizer")
 
 
 def _modules(folder: Path) -> tuple[ModelModule, ...]:

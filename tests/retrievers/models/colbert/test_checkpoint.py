@@ -88,7 +88,7 @@ def test_pylate_settings_are_read(made):
         ({"artifact": None}, r"lacks artifact\.metadata"),
         ({"artifact": None, "config": {"architectures": ["BertModel"]}}, "neither artifact.metadata nor modules.json"),
         ({"config": {"architectures": ["BertModel"]}}, "names the architecture BertModel"),
-        ({"config": None}, "neither config.json nor modules.json is there"),
+        ({"config": None}, "neither modules.json nor config.json is there"),
         ({"config": {"auto_map": {"AutoModel": "own.py"}}}, r"code of its own \(auto_map in config.json\)"),
         ({"tokenizer_config": {"auto_map": {"AutoTokenizer": "own.py"}}}, r"auto_map in tokenizer_config.json"),
         ({"artifact": {"similarity": "l2"}}, "has the similarity 'l2', and only 'cosine' is served"),

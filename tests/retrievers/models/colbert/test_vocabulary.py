@@ -50,7 +50,7 @@ def test_the_tokenizer_may_stand_in_the_folder_above(tmp_path):
 
 def test_a_model_that_says_nothing_of_its_size_is_taken_as_it_is(tmp_path):
     folder = write(tmp_path / "whole", size={}, model={"vocab": WORDS})
-    check_vocabulary(folder, folder)
+    assert check_vocabulary(folder, folder) is None
 
 
 @pytest.mark.slow

@@ -93,7 +93,7 @@ def test_layers_behind_the_transformer_are_left_to_torch(root, caplog):
     with caplog.at_level(logging.INFO, logger="lateral"):
         scorer = load_cross_encoder(str(folder), dtype="float32")
     assert isinstance(scorer, SentenceTransformersPairs)
-    assert "sentence-transformers scores, as OpenVINO can't: its score is made by Pooling and Dense" in caplog.text
+    assert "sentence-transformers runs it, as OpenVINO can't: its score is made by Pooling and Dense" in caplog.text
     np.testing.assert_allclose(scorer.logits(PAIRS), predicted(folder, PAIRS), atol=TOLERANCE)
 
 

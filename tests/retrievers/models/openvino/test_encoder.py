@@ -248,7 +248,7 @@ def test_unknown_pooling_is_refused_by_name_and_left_to_torch_otherwise(tiny, ca
     with caplog.at_level(logging.INFO, logger="lateral"):
         encoder = load_bi_encoder(str(path))
     assert isinstance(encoder, SentenceTransformerEncoder)
-    assert "sentence-transformers encodes, as OpenVINO can't: its pooling is 'lasttoken'" in caplog.text
+    assert "sentence-transformers runs it, as OpenVINO can't: its pooling is 'lasttoken'" in caplog.text
 
 
 def test_model_that_can_not_be_exported_is_encoded_by_torch_and_one_line_says_so(tiny, caplog):
