@@ -9,6 +9,7 @@ __all__ = [
     "ChatModelReplyError",
     "ChatModelTimeoutError",
     "ChatModelUnavailableError",
+    "ChatModelUnreachableError",
     "CorruptDocumentError",
     "DocumentError",
     "EmptyDocumentError",
@@ -70,6 +71,10 @@ class ChatModelTimeoutError(ChatModelError):
 
 class ChatModelUnavailableError(ChatModelError):
     """The chat model's server can't be reached, is overloaded or broken, or was given up on after repeated failures."""
+
+
+class ChatModelUnreachableError(ChatModelUnavailableError):
+    """No connection to the chat model's server could be made: its address is wrong, or it does not run."""
 
 
 class ChatModelRefusedError(ChatModelError):

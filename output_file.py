@@ -52,7 +52,7 @@ def check_free(path: Path, *, force: bool, flag: str, suffixes: Sequence[str] = 
 
 
 def write_file(path: Path, content: str | bytes, *, force: bool, flag: str) -> None:
-    r"""Writes a file, text as UTF-8 with "\n" line ends as they are.
+    r"""Writes a file, text as UTF-8 with "\n" line ends as they are: whole, or not at all.
 
     Args:
         path: The file.
@@ -66,14 +66,48 @@ def write_file(path: Path, content: str | bytes, *, force: bool, flag: str) -> N
     check_free(path, force=force, flag=flag)
     raw = content.encode("utf-8", errors="replace") if isinstance(content, str) else content
     try:
-        with path.open("wb" if force else "xb") as file:
-            file.write(raw)
+        if force and path.is_file():
+            _replace(path.resolve(), raw)
+        else:
+            _write_new(path, raw, mode="wb" if force else "xb")
     except FileExistsError as err:  # it came since the check
         raise _taken(path, flag) from err
     except OSError as err:
         raise InvalidArgumentError(
             f"{str(path)!r} can't be written ({err.strerror or err}): name another file with {flag}"
         ) from err
+
+
+def _write_new(path: Path, raw: bytes, *, mode: str) -> None:
+    """Writes a file that was not there; a device may be."""
+    with open(path, mode) as file:  # one that is there raises here, and is not ours to remove
+        try:
+            file.write(raw)
+            file.flush()
+        except BaseException:
+            if path.is_file():
+                path.unlink()
+            raise
+
+
+def _replace(path: Path, raw: bytes) -> None:
+    """Puts a file in another's place, which stays as it is until then."""
+    import shutil
+    import tempfile
+
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".lateral-")
+    except PermissionError:  # the file may be written, and its folder not
+        path.write_bytes(raw)
+        return
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(raw)
+        shutil.copymode(path, name)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
 
 
 def _taken(path: Path, flag: str) -> InvalidArgumentError:

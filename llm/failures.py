@@ -17,6 +17,7 @@ from ..errors import (
     ChatModelReplyError,
     ChatModelTimeoutError,
     ChatModelUnavailableError,
+    ChatModelUnreachableError,
 )
 
 if TYPE_CHECKING:
@@ -162,8 +163,9 @@ def _connection_failure(err: Exception, said: Callable[[str], str]) -> ChatFailu
     kind, detail = type(cause).__name__, f": {cause}" if str(cause) else ""
     if "Timeout" in kind and "Connect" not in kind:
         return ChatFailure(ChatModelTimeoutError(said(f"no reply in time ({kind}{detail})")))
-    reason = "no connection" if kind.startswith("Connect") else LOST
-    return ChatFailure(ChatModelUnavailableError(said(f"{reason} ({kind}{detail})")), retried=True)
+    if kind.startswith("Connect"):
+        return ChatFailure(ChatModelUnreachableError(said(f"no connection ({kind}{detail})")), retried=True)
+    return ChatFailure(ChatModelUnavailableError(said(f"{LOST} ({kind}{detail})")), retried=True)
 
 
 def _is_transport(err: BaseException) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -14,19 +13,16 @@ from typing import TypeAlias
 
 from ..errors import IndexCorruptError, InvalidArgumentError
 from ..loaders.boxes import Box
-from ..loaders.chunking import CountTokens, default_count_tokens
 from ..loaders.files import walk
 from ..loaders.limits import RENDER_DPI
 from ..loaders.page_image import PageImage
 from ..rerankers.registry import choose_reranker
 from ..rerankers.reranker import Reranker, candidates_of
+from ..retrievers.device_memory import free_device_memory
 from ..retrievers.hit import Hit, check_top_k
 from ..retrievers.hybrid import DEFAULT_FUSION, Fusion, HybridRetriever, check_fusion
-from ..retrievers.indexed import close_files
-from ..retrievers.retriever import Encoder, Retriever, TokenEncoder, Where
-from ..retrievers.store import Index, IndexConfig, StoredDocument, Writer
-from ..retrievers.store.lock import writer_pid
-from ..retrievers.store.verify import Problem, find_problems
+from ..retrievers.retriever import Retriever, Where
+from ..retrievers.store import Index, StoredDocument
 from .answer import Answer
 from .citing.boxes import BoxFinder, Located
 from .citing.pictures import show_page
@@ -39,17 +35,11 @@ from .hit_explanation import HitExplanation
 from .indexing.ingest import Ingest, Progress
 from .indexing.removal import find_documents
 from .indexing.report import AddReport
-from .indexing.setup import (
-    RetrieverChoice,
-    check_chunking,
-    choose_retrievers,
-    indexed,
-    make_chunker,
-    make_config,
-    move_stores,
-)
+from .indexing.retriever_set import RetrieverSet
+from .indexing.setup import RetrieverChoice, indexed, make_chunker
 from .indexing.sources import Source, add_documents, add_files, split_sources
-from .indexing.status import IndexStatus, VerifyReport, read_status, refresh_derived, repair_vectors
+from .indexing.status import IndexStatus, VerifyReport, read_status
+from .indexing.verifying import verify_index
 from .stream import AnswerStream
 
 __all__ = ["DEFAULT_INDEX", "RAG", "OnProgress"]
@@ -100,16 +90,18 @@ class RAG:
     ) -> None:
         _check_method("generator", generator, "generate")
         self.index = Index(path)
-        self._chosen = [retrievers] if isinstance(retrievers, str) else retrievers
+        self._retrievers = RetrieverSet(
+            self.index,
+            [retrievers] if isinstance(retrievers, str) else retrievers,
+            chunk_size=chunk_size,
+            chunk_overlap=chunk_overlap,
+        )
         self._fusion = check_fusion(fusion)
         self.reranker = choose_reranker(reranker)
+        self._named_reranker = (reranker, self.reranker) if isinstance(reranker, str) else None
         self._generator = generator
         self._strict = strict
-        self._chunk_size = chunk_size
-        self._chunk_overlap = chunk_overlap
-        self._resolved: tuple[IndexConfig | None, list[Retriever]] | None = None
         self._boxes = BoxFinder(self.index)
-        self._lock = threading.RLock()
 
     def add(self, sources: Source | Iterable[Source], *, on_progress: OnProgress | None = None) -> AddReport:
         """Adds files, folders or documents in memory, and returns what was done once it is on the disk.
@@ -166,18 +158,7 @@ class RAG:
         Raises:
             IndexCorruptError: The catalog itself can't be read.
         """
-        problems = self._problems()
-        if not repair or not problems:
-            return VerifyReport(problems, problems)
-        with self.index.write() as writer:
-            retrievers = indexed(self._retrievers(writer.config()))
-            with self.index.read() as snapshot:
-                # Again, now that nobody else can change anything.
-                found = tuple(find_problems(snapshot, self._retrievers))
-                repair_vectors(writer, snapshot, found, retrievers)
-            refresh_derived(writer, found, retrievers)  # outside: it reads the vectors as they are now
-        with self.index.read() as snapshot:
-            return VerifyReport(found, tuple(find_problems(snapshot, self._retrievers)))
+        return verify_index(self.index, self._retrievers, repair=repair)
 
     def retrieve(self, query: str, top_k: int = 10, where: Where | None = None) -> list[Hit]:
         """Returns the best hits for a query, best first, ties by node id.
@@ -221,8 +202,8 @@ class RAG:
         """Returns an iterator over the answer's text as it is written; its `finish()` gives the citations."""
         question = _readable(question)
         hits = self.retrieve(question, top_k, where)
-        passages = build_context(hits, token_budget=CONTEXT_TOKENS, count_tokens=self._count_tokens())
-        encoder = self._encoder()
+        passages = build_context(hits, token_budget=CONTEXT_TOKENS, count_tokens=self._retrievers.count_tokens())
+        encoder = self._retrievers.encoder()
         extractive = ExtractiveGenerator(encoder)
         return AnswerStream(
             question,
@@ -284,10 +265,17 @@ class RAG:
             stream.close()
 
     def close(self) -> None:
-        """Closes the index's files and ends the parsing process; the next call opens what it needs again."""
+        """Closes the index's files, ends the parsing process and lets go of models; the next call opens them again.
+
+        What was handed over as an object, a retriever, a reranker or a generator, keeps the model that it has loaded.
+        """
         self._boxes.close()
-        close_files(self._resolved[1] if self._resolved else ())
+        self._retrievers.close()
+        if self._named_reranker is not None and self._named_reranker[1] is self.reranker:
+            self.reranker = choose_reranker(self._named_reranker[0])
+            self._named_reranker = (self._named_reranker[0], self.reranker)
         self.index.close()
+        free_device_memory()
 
     def __repr__(self) -> str:
         return f"RAG({str(self.index.folder)!r})"
@@ -312,8 +300,7 @@ class RAG:
     @contextmanager
     def _writing(self, on_progress: OnProgress | None) -> Iterator[Ingest]:
         with self.index.write() as writer:
-            retrievers = self._retrievers(writer.config())
-            config = self._settle_config(writer, retrievers)
+            config, retrievers = self._retrievers.settle(writer)
             known: list[StoredDocument] = []
             with self.index.read() as snapshot:
                 known = snapshot.documents()
@@ -322,65 +309,16 @@ class RAG:
             with closing(run) as ingest:
                 yield ingest
 
-    def _settle_config(self, writer: Writer, retrievers: Sequence[Retriever]) -> IndexConfig:
-        """Returns how the index is made: as remembered, checked against what is asked for, or now for a new one."""
-        config = writer.config()
-        if config is not None:
-            check_chunking(config, self._chunk_size, self._chunk_overlap)
-            moved = move_stores(config, retrievers)
-            if moved != config:
-                writer.set_config(moved)
-            return moved
-        config = make_config(retrievers, self._chunk_size, self._chunk_overlap)
-        make_chunker(retrievers, config)
-        writer.set_config(config)
-        with self._lock:
-            self._resolved = config, list(retrievers)
-        return config
-
-    def _problems(self) -> tuple[Problem, ...]:
-        """Returns what is wrong at a second look too: a writer may replace a file while it is read."""
-        with self.index.read() as snapshot:
-            problems = find_problems(snapshot, self._retrievers)
-        if not problems:
-            return ()
-        with self.index.read() as snapshot:
-            again = {(it.file, it.cure) for it in find_problems(snapshot, self._retrievers)}
-        behind = writer_pid(self.index.folder) is not None  # a writer refreshes at its end
-        return tuple(it for it in problems if (it.file, it.cure) in again and not (behind and it.cure == "refresh"))
-
     def _candidates(self, query: str, depth: int, where: Where | None) -> list[Hit]:
         with self.index.read() as snapshot:
-            retrievers = self._retrievers(snapshot.config())
+            retrievers = self._retrievers.of(snapshot.config())
             retriever = retrievers[0] if len(retrievers) == 1 else HybridRetriever(retrievers, fusion=self._fusion)
             return retriever.retrieve(query, depth, where)
-
-    def _retrievers(self, config: IndexConfig | None) -> list[Retriever]:
-        """Returns the retrievers for an index that was made so; chosen anew when it is another than the last time."""
-        with self._lock:
-            if self._resolved is None or self._resolved[0] != config:
-                chosen = choose_retrievers(self._chosen, config)
-                for retriever in indexed(chosen):
-                    retriever.attach(self.index)
-                self._resolved = config, chosen
-            return self._resolved[1]
 
     @property
     def retrievers(self) -> list[Retriever]:
         """The retrievers that search, in the order of their fusion."""
-        if not self.index.exists():
-            return self._retrievers(None)
-        with self.index.read() as snapshot:
-            return self._retrievers(snapshot.config())
-
-    def _encoder(self) -> Encoder | None:
-        """Returns the first encoder of one vector a text, which also judges how near an answer is to its passage."""
-        encoders = (it.encoder for it in indexed(self.retrievers))
-        return next((it for it in encoders if it is not None and not isinstance(it, TokenEncoder)), None)
-
-    def _count_tokens(self) -> CountTokens:
-        encoder = self._encoder()
-        return default_count_tokens if encoder is None else encoder.count_tokens
+        return self._retrievers.now()
 
 
 def _check_method(argument: str, given: object, method: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Literal, TypedDict
@@ -31,17 +32,19 @@ INVISIBLE = re.compile(
 )
 
 # What text must not be able to write: our fences, and the turn marks that local servers read in plain text, as
-# <|im_end|>, </s>, <bos>, <<SYS>>, <end_of_turn> and [INST]. A model reads the full-width forms alike.
+# <|im_end|>, </s>, <bos>, <<SYS>>, <end_of_turn> and [INST]. A model reads the full-width forms alike, and other
+# letters that Unicode calls compatible, as ｐａｓｓａｇｅ and 𝐩𝐚𝐬𝐬𝐚𝐠𝐞: `_plain` has them as they are meant.
+_OPENER = re.compile(r"([<＜﹤\[［﹇])(?=((?:\s*+\S){0,64}))")  # the longest mark has 17 letters; each may have accents
 _MARK = re.compile(
     r"""
-    [<＜﹤] (?= \s*+ (?:[/\\／]\s*+)? (?:passage|question)
-             | [|｜]
-             | [/／]? (?:s|bos|eos|pad|unk|sys|(?:start|end)_of_turn) [>＞﹥] )
-  | [\[［] (?= [/／]? (?:inst|system_prompt|available_tools|tool_calls|tool_results|tool_content) [\]］] )
+    < (?= \s*+ (?:[/\\]\s*+)? (?:passage|question)
+        | [|]
+        | /? (?:s|bos|eos|pad|unk|sys|(?:start|end)_of_turn) > )
+  | \[ (?= /? (?:inst|system_prompt|available_tools|tool_calls|tool_results|tool_content) \] )
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_WRITTEN = {"<": "lt"} | {char: f"#{ord(char)}" for char in "＜﹤[［"}
+_WRITTEN = {"<": "lt"} | {char: f"#{ord(char)}" for char in "＜﹤[［﹇"}
 _NAMES = "|".join(_WRITTEN.values())
 _AMPERSAND = re.compile(rf"&(?=(?:amp;)*(?:{_NAMES});)")
 _ESCAPED = re.compile(rf"&(?:({_NAMES});|amp;(?=(?:amp;)*(?:{_NAMES});))")
@@ -61,8 +64,9 @@ def build_messages(question: str, passages: Sequence[Passage]) -> list[Message]:
     r"""Returns a system turn with the rules, and a user turn with the fenced passages and the question.
 
     Text can't close its fence, open another or write a server's turn mark: a "<" that would is written "&lt;" (and
-    "[" "&#91;"), and an "&" before such a name "&amp;", so that `parse_messages` gives every character back. Other
-    text, code included, is shown as it is, without the invisible characters of `INVISIBLE`.
+    "[" "&#91;"), and an "&" before such a name "&amp;", so that `parse_messages` gives every character back. Letters
+    that Unicode calls compatible, such as full-width ones, count as the plain ones. Other text, code included, is shown
+    as it is, without the invisible characters of `INVISIBLE`.
 
     Args:
         question: What the user asks.
@@ -116,7 +120,17 @@ def _shown(text: str) -> str:
 
 
 def _marks_written(text: str) -> str:
-    return _MARK.sub(lambda match: f"&{_WRITTEN[match[0]]};", text)
+    def written(match: re.Match[str]) -> str:
+        return f"&{_WRITTEN[match[1]]};" if _MARK.match(_plain(match[1] + match[2])) else match[1]
+
+    return _OPENER.sub(written, text)
+
+
+def _plain(text: str) -> str:
+    """Returns a text in the plain letters that it is compatible with, without accents."""
+    if text.isascii():
+        return text
+    return "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
 
 
 def _restored(text: str) -> str:

@@ -1,10 +1,11 @@
 import os
-import tempfile
-from pathlib import Path
+from contextlib import closing
 
 import pytest
+from full_disks import no_file_longer_than
 from lateral.errors import InvalidArgumentError
 from lateral.output_file import check_free, check_writable, write_file
+from permissions import folder_without_rights
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "file/run.trec"])
@@ -14,25 +15,12 @@ def test_a_name_no_file_can_have_is_an_error_before_a_long_run(tmp_path, name):
         check_writable(tmp_path / name)
 
 
-@pytest.fixture
-def closed_folder():
-    """A folder that its owner may read and not write, and permissions bind even where the tests run as root."""
-    with tempfile.TemporaryDirectory() as name:
-        os.chmod(name, 0o500)
-        was_root = os.geteuid() == 0
-        if was_root:
-            os.chown(name, 65534, -1)
-            os.seteuid(65534)
-        try:
-            yield Path(name)
-        finally:
-            if was_root:
-                os.seteuid(0)
-
-
-def test_a_folder_that_may_not_be_written_is_an_error_before_a_long_run(closed_folder):
-    with pytest.raises(InvalidArgumentError, match="permission denied"):
-        check_writable(closed_folder / "run.trec")
+def test_a_folder_that_may_not_be_written_is_an_error_before_a_long_run():
+    with (
+        folder_without_rights(0o500) as closed,
+        pytest.raises(InvalidArgumentError, match="permission denied"),
+    ):
+        check_writable(closed / "run.trec")
 
 
 def test_a_file_that_is_there_may_be_written(tmp_path):
@@ -67,3 +55,46 @@ def test_a_name_must_end_as_the_flag_says(tmp_path):
 def test_a_lone_surrogate_is_no_reason_to_lose_the_file(tmp_path):
     write_file(tmp_path / "a.txt", "a\ud800b", force=False, flag="--out")
     assert (tmp_path / "a.txt").read_text() == "a?b"
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_a_full_disk_leaves_no_part_of_a_file(tmp_path, force):
+    with no_file_longer_than(1_000), pytest.raises(InvalidArgumentError, match="File too large"):
+        write_file(tmp_path / "out.txt", "x" * 100_000, force=force, flag="--out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_costs_no_file_that_was_to_be_replaced(tmp_path):
+    (tmp_path / "out.txt").write_text("old")
+    with no_file_longer_than(1_000), pytest.raises(InvalidArgumentError, match="File too large"):
+        write_file(tmp_path / "out.txt", "x" * 100_000, force=True, flag="--out")
+    assert (tmp_path / "out.txt").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_file_that_is_replaced_keeps_its_rights_and_the_links_to_it(tmp_path):
+    (tmp_path / "out.txt").write_text("old")
+    (tmp_path / "out.txt").chmod(0o640)
+    (tmp_path / "link").symlink_to("out.txt")
+    write_file(tmp_path / "link", "new", force=True, flag="--out")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "out.txt").read_text() == "new"
+    assert (tmp_path / "out.txt").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_file_in_a_folder_that_may_not_be_written_is_replaced_where_it_stands():
+    with folder_without_rights() as folder:
+        (folder / "out.txt").write_text("old")
+        folder.chmod(0o500)
+        write_file(folder / "out.txt", "new", force=True, flag="--out")
+        assert (folder / "out.txt").read_text() == "new"
+        folder.chmod(0o700)
+
+
+def test_a_pipe_may_be_written_by_force(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    with closing(os.fdopen(reader, "rb")) as file:
+        write_file(tmp_path / "pipe", "new", force=True, flag="--out")
+        assert file.read() == b"new"
+    assert (tmp_path / "pipe").is_fifo()

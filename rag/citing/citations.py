@@ -15,7 +15,8 @@ from ...retrievers.scale import CosineScale, measure_scale
 from ..context import Passage
 from ..prompt import source_name
 from .claims import Claim, parse_claims
-from .lexical import capitalised, content_stems, numbers, split_words, stems
+from .lexical import content_stems, numbers
+from .names import known_names, names_stand
 from .quotable import quotable_spans
 from .verbatim import find_verbatim
 
@@ -89,8 +90,8 @@ def check_citations(answer_text: str, passages: Sequence[Passage], *, encoder: E
         if number in by_number
     ]
     judge = _Nearness([(pair.claim, pair.passage) for pair in cited if not pair.decided], encoder)
-    known_names = _known_names(passages)
-    checked = (_checked(pair, judge, known_names) for pair in cited)
+    known = known_names(passages)
+    checked = (_checked(pair, judge, known) for pair in cited)
     return [next(checked) if number in by_number else Citation(number, None, None, None, "") for _, number in pairs]
 
 
@@ -104,21 +105,21 @@ class _Pair:
     decided: bool
 
 
-def _checked(pair: _Pair, judge: _Nearness, known_names: frozenset[str]) -> Citation:
+def _checked(pair: _Pair, judge: _Nearness, known: frozenset[str]) -> Citation:
     passage = pair.passage
     if pair.decided:
-        quote, supported = pair.quote, _stand(_without_references(pair.claim.unquoted, passage), passage, known_names)
+        quote, supported = pair.quote, _stand(_without_references(pair.claim.unquoted, passage), passage, known)
     else:
-        quote, supported = _judged(pair, judge, known_names)
+        quote, supported = _judged(pair, judge, known)
     return Citation(passage.n, passage.document_id, passage.source, passage.page, quote, supported=supported)
 
 
-def _judged(pair: _Pair, judge: _Nearness, known_names: frozenset[str]) -> tuple[str, bool]:
+def _judged(pair: _Pair, judge: _Nearness, known: frozenset[str]) -> tuple[str, bool]:
     """Returns the passage's words for the claim, and whether they support it."""
     claim, passage, quote = pair.claim, pair.passage, pair.quote
     nearest, near = judge.nearest(claim, passage)
     stands = bool(quote) or not claim.quotes
-    return quote or nearest, stands and near and _stand(claim.text, passage, known_names)
+    return quote or nearest, stands and near and _stand(claim.text, passage, known)
 
 
 def _quoted(claim: Claim, passage: Passage) -> tuple[str, bool]:
@@ -157,32 +158,9 @@ def _without_references(unquoted: str, passage: Passage) -> str:
     return _REFERENCE.sub(without, unquoted)
 
 
-def _stand(text: str, passage: Passage, known_names: frozenset[str]) -> bool:
+def _stand(text: str, passage: Passage, known: frozenset[str]) -> bool:
     """Says whether the numbers and names of a claim, or of what it says beside its quotes, stand in the passage."""
-    return numbers(text) <= numbers(passage.text, words=True) and _names_stand(text, passage, known_names)
-
-
-def _names_stand(text: str, passage: Passage, known_names: frozenset[str]) -> bool:
-    """Says whether each capitalised name of a text stands in the passage or its source's name.
-
-    A word that opens a sentence is capitalised anyway: it counts as a name when another capitalised word follows, when
-    it has further capitals, or when some passage writes it with a capital inside a sentence.
-    """
-    there = set(stems(f"{passage.text} {source_name(passage.source)}"))
-    words = capitalised(text)
-    for (word, opens), (following, _) in zip(words, [*words[1:], ("", False)], strict=False):
-        is_name = not opens or word[1:] != word[1:].lower() or word.casefold() in known_names
-        is_name = is_name or bool(following and f"{word} {following}" in text)
-        if is_name and not there.issuperset(stems(word)):
-            return False
-    return True
-
-
-def _known_names(passages: Sequence[Passage]) -> frozenset[str]:
-    """Returns the words, case folded, that some passage writes with a capital inside a sentence and none without."""
-    text = "\n".join(passage.text for passage in passages)
-    small = {word for word in split_words(text) if word.islower()}
-    return frozenset(word.casefold() for word, opens in capitalised(text) if not opens) - small
+    return numbers(text) <= numbers(passage.text, words=True) and names_stand(text, passage, known)
 
 
 class _Nearness:

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import sqlite3
-import tempfile
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .collection import ChromaFailed
+from .scratch import keep_scratch
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
@@ -41,7 +41,7 @@ class EmbeddedCollection:
 
     Chroma writes to its catalog whenever it opens it. So a reader opens a copy of the catalog (200 bytes a vector)
     beside links to the graph, in a temporary folder of its own: what was published never changes, readers can't get
-    into each other's way, and the index may be read-only.
+    into each other's way, and the index may be read-only. What a process that is killed leaves of it, the next removes.
 
     Args:
         folder: A folder that `build_folder` made, tried by `check_folder`.
@@ -51,9 +51,8 @@ class EmbeddedCollection:
     """
 
     def __init__(self, folder: Path) -> None:
-        copy = Path(tempfile.mkdtemp(prefix="lateral-chroma-"))
-        owner = os.getpid()
-        self._endings: list[Callable[[], object]] = [weakref.finalize(self, _remove, copy, owner)]
+        copy, remove = keep_scratch(self)
+        self._endings: list[Callable[[], object]] = [remove]
         try:
             for entry in folder.iterdir():
                 if entry.name == CATALOG:
@@ -63,7 +62,7 @@ class EmbeddedCollection:
             refuse_functions(copy)
             client = _open_client(copy)
             # The younger finalizer runs first: the client is closed before its folder goes.
-            self._endings.append(weakref.finalize(self, _close_client, client, owner))
+            self._endings.append(weakref.finalize(self, _close_client, client, os.getpid()))
             self._collection = nodes_of(client)
         except ChromaFailed:
             raise
@@ -160,8 +159,3 @@ def _functions(value: object) -> Iterator[str]:
 def _close_client(client: ClientAPI, owner: int) -> None:
     if os.getpid() == owner:
         client.close()  # type: ignore[attr-defined]
-
-
-def _remove(copy: Path, owner: int) -> None:
-    if os.getpid() == owner:  # a forked process leaves its parent's files alone
-        shutil.rmtree(copy, ignore_errors=True)

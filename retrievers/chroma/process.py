@@ -24,6 +24,7 @@ import numpy as np
 
 from .collection import SPACE, Batch, ChromaFailed, check_collection
 from .folder import CATALOG, COLLECTION, EmbeddedCollection, closing_client, nodes_of, refuse_functions
+from .scratch import scratch_folder
 
 if TYPE_CHECKING:
     from chromadb.api.collection_configuration import CreateCollectionConfiguration, UpdateCollectionConfiguration
@@ -76,8 +77,8 @@ def check_folder(folder: Path, count: int, known: Batch) -> None:
         OSError: The temporary folder can't be written.
     """
     # Made here: a child that is ended by what it opens leaves its copy of the catalog behind.
-    with tempfile.TemporaryDirectory(prefix="lateral-chroma-") as scratch:
-        _run({"job": "check", "folder": str(folder), "count": count, "scratch": scratch}, [known])
+    with scratch_folder() as scratch:
+        _run({"job": "check", "folder": str(folder), "count": count, "scratch": str(scratch)}, [known])
 
 
 def serve() -> None:

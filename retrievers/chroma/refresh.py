@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -75,7 +76,7 @@ def refresh_generation(
         prefix = _prefix(writer, name, space)
         folder = _publish(writer, name, partial(_build_collection, server, prefix, contents))
     if before is not None:
-        _forget_elsewhere(before, server)
+        _forget_elsewhere(before, server, writer.identity(), name)
     if server is not None:
         _forget_collections(server, _prefix(writer, name, space), folder)
     return folder
@@ -91,7 +92,7 @@ def forget_generation(writer: Writer, name: str) -> None:
     before = writer.published(name)
     writer.unpublish(name)
     if before is not None:
-        _forget_elsewhere(before, None)
+        _forget_elsewhere(before, None, writer.identity(), name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,11 +224,16 @@ def _prefix(writer: Writer, name: str, space: VectorSpace) -> str:
     return f"lateral-{fingerprint}-{writer.identity()}-{name}-"
 
 
-def _forget_elsewhere(folder: Path, server: ChromaServer | None) -> None:
-    """Deletes a generation's collection from its server, where that is not the one that is used now."""
+def _forget_elsewhere(folder: Path, server: ChromaServer | None, identity: str, name: str) -> None:
+    """Deletes a generation's collection from its server, where that is not the one that is used now.
+
+    Only one that is named as this index names its own: an index that came from somewhere else may note any.
+    """
+    ours = rf"lateral-[0-9a-f]{{12}}-{re.escape(identity)}-{re.escape(name)}-[0-9a-f]{{32}}"  # see `_prefix`
     try:
         manifest = Generation(folder).manifest
-        if manifest.server not in ("", server.address if server is not None else ""):
+        is_elsewhere = manifest.server not in ("", "" if server is None else server.address)
+        if is_elsewhere and re.fullmatch(ours, manifest.collection):
             left = ChromaServer(manifest.server)
             left.max_rows()  # whether it answers at all: it is asked for seconds, and a deletion may take minutes
             left.delete(manifest.collection)

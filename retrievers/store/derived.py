@@ -81,7 +81,11 @@ def is_intact(folder: Path, files: str) -> bool:
         files: The SHA-256 of each file by its place in the folder, as JSON.
     """
     try:
-        return all(hash_file(folder / name) == sha256 for name, sha256 in json.loads(files).items())
+        named = {folder / name: sha256 for name, sha256 in json.loads(files).items()}
+        # One that is elsewhere, or a device that never ends, is none that was published.
+        if not all(path.is_file() and path.resolve().is_relative_to(folder.resolve()) for path in named):
+            return False
+        return all(hash_file(path) == sha256 for path, sha256 in named.items())
     except (OSError, ValueError, TypeError, AttributeError):  # a file is gone, or the catalog's row is no such JSON
         return False
 

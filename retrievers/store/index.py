@@ -90,8 +90,12 @@ class Index:
                 close_catalog(self.folder, connection)
 
     def close(self) -> None:
-        """Lets go of the index's files: this thread's at once, another thread's when it next reads or ends."""
+        """Lets go of the index's files: this thread's at once, another thread's when it next reads or ends.
+
+        What was derived from them goes at once.
+        """
         with self._lock:
+            self._view.cache.clear()
             self._view = _View(GenerationCache())
         opened: _Opened | None = getattr(self._local, "opened", None)
         if opened is not None and getattr(self._local, "snapshot", None) is None:

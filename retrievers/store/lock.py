@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ...errors import IndexLockedError
-from .storage import storage_error
+from .storage import storage_error, write_note
 
 __all__ = ["LOCK_FILE", "OWNER_FILE", "write_lock", "writer_pid"]
 
@@ -38,10 +38,11 @@ def write_lock(folder: Path) -> Iterator[None]:
         raise storage_error(folder, err) from err
     try:
         with suppress(OSError):  # on a full disk the holder has no name; whether it can write, its first change shows
-            owner.write_text(f"{os.getpid()} {_started(os.getpid())}", encoding="utf-8")
+            write_note(owner, f"{os.getpid()} {_started(os.getpid())}")
         yield
     finally:
-        owner.unlink(missing_ok=True)
+        with suppress(OSError):  # the lock is freed all the same; a name that is left is that of no living process
+            owner.unlink()
         lock.release()
 
 

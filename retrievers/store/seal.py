@@ -10,7 +10,6 @@ commits, as when the log of a writer that was killed is damaged, which SQLite ta
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 import uuid
 from contextlib import suppress
@@ -19,6 +18,7 @@ from typing import Literal, TypeAlias
 
 from .held_file import hash_held
 from .schema import CATALOG
+from .storage import write_note
 
 __all__ = ["SEAL_FILE", "Seal", "break_seal", "check_seal", "close_catalog", "mark_damage", "note_generation"]
 
@@ -53,7 +53,7 @@ def break_seal(connection: sqlite3.Connection) -> None:
 def note_generation(folder: Path, generation: int) -> None:
     """Notes beside the catalog what has been committed to it: after the commit, so that the note is never ahead."""
     with suppress(OSError):
-        (folder / SEAL_FILE).write_text(str(generation), encoding="ascii")
+        write_note(folder / SEAL_FILE, str(generation))
 
 
 def mark_damage(folder: Path, connection: sqlite3.Connection) -> None:
@@ -100,10 +100,7 @@ def _seal(folder: Path, connection: sqlite3.Connection) -> None:
             break_seal(connection)
             return
         new = folder / NEW_SEAL_FILE
-        with new.open("w", encoding="ascii") as file:
-            file.write(f"{token} {hash_held(folder / CATALOG)}")
-            file.flush()
-            os.fsync(file.fileno())
+        write_note(new, f"{token} {hash_held(folder / CATALOG)}", lasting=True)
         new.replace(folder / SEAL_FILE)
     except OSError:
         break_seal(connection)

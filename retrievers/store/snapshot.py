@@ -17,7 +17,7 @@ from ...loaders.indexed_text import indexed_text
 from ...loaders.node import Node, document_id, node_id
 from ..filters import to_sql
 from ..retriever import VectorSpace, Where
-from .derived import open_derived
+from .derived import open_derived, split_place
 from .formats import StoredVectors, check_format
 from .records import IndexConfig, RetrieverConfig, StoredDocument, dump_json, hash_text
 from .schema import CATALOG, decodes
@@ -70,6 +70,11 @@ class GenerationCache:
                 self._generation, self._values = generation, {}
             once = self._values.setdefault(key, _Once()) if generation == self._generation else _Once()
         return once.get(build)
+
+    def clear(self) -> None:
+        """Drops every value; who is using one keeps it."""
+        with self._lock:
+            self._values = {}
 
 
 class _Once:
@@ -258,7 +263,7 @@ class Snapshot:
         row = self._connection.execute(
             "SELECT folder, files FROM derived WHERE name = ? AND generation = ?", (name, self.generation)
         ).fetchone()
-        return None if row is None else (self.folder / row[0], row[1])
+        return None if row is None else (self.folder.joinpath(*split_place(row[0])), row[1])
 
     def seal(self) -> Seal:
         """Returns what the seal says of the catalog file, after reading all of it."""

@@ -9,6 +9,7 @@ from lateral.errors import (
     ChatModelReplyError,
     ChatModelTimeoutError,
     ChatModelUnavailableError,
+    ChatModelUnreachableError,
 )
 from lateral.llm import ChatClient, Deadlines, Retries
 from lateral.llm.failures import parse_retry_after
@@ -140,7 +141,7 @@ def test_after_the_first_token_nothing_is_tried_again(serve):
 def test_a_refused_connection_is_said_after_three_attempts():
     with wire.refusing_url() as url:
         client = ChatClient("stub", base_url=url, retries=QUICK)
-        with pytest.raises(ChatModelUnavailableError, match=r"stub at http://127.0.0.1:\d+/v1: no connection"):
+        with pytest.raises(ChatModelUnreachableError, match=r"stub at http://127.0.0.1:\d+/v1: no connection"):
             list(client.stream(MESSAGES))
         client.close()
 

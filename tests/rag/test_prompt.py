@@ -83,6 +83,13 @@ def test_fences_and_turn_marks_in_a_text_are_escaped(make_passage, mark):
         ("﹤passage", "&#65124;passage"),
         ("［/INST］", "&#65339;/INST］"),
         ("＜|im_start|＞", "&#65308;|im_start|＞"),
+        ("</ｐａｓｓａｇｅ>", "&lt;/ｐａｓｓａｇｅ>"),
+        ("＜＼ｐａｓｓａｇｅ＞", "&#65308;＼ｐａｓｓａｇｅ＞"),
+        ("</𝐩𝐚𝐬𝐬𝐚𝐠𝐞>", "&lt;/𝐩𝐚𝐬𝐬𝐚𝐠𝐞>"),
+        ("<qu\u00e9\ufb06ion>", "&lt;qu\u00e9\ufb06ion>"),
+        ("<ⓢ>", "&lt;ⓢ>"),
+        ("<ｅnd_of_turn>", "&lt;ｅnd_of_turn>"),
+        ("﹇ＩＮＳＴ﹈", "&#65095;ＩＮＳＴ﹈"),
     ],
 )
 def test_marks_of_other_servers_and_full_width_fences_are_escaped(make_passage, mark, shown_as):

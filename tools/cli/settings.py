@@ -25,13 +25,14 @@ PROJECT_FILE = "lateral.toml"
 USER_FILE = "lateral/config.toml"  # below the user's configuration folder
 # Where a key is sent, and which variable is one: a folder that came from somewhere else must not choose them.
 PRIVATE = ("base_url", "api_key_env")
+SERVER = "chroma://"  # nor a server of vectors, which tell what the documents say
 
 
 class Settings(BaseSettings):
     """What a command needs to know. Each field is a key of the file, LATERAL_<FIELD> and a flag.
 
     Files: `lateral.toml` in the working directory over `lateral/config.toml` in the user's configuration folder. The
-    former may not say where a key is sent, nor which variable of the environment is one.
+    former may not say where a key or a document's vectors are sent, nor which variable of the environment is a key.
     """
 
     model_config = SettingsConfigDict(
@@ -122,13 +123,17 @@ def _refuse_private(given: Mapping[str, Any]) -> None:
     Raises:
         InvalidArgumentError: It does; says where such a setting belongs.
     """
-    found = [name for name in given if name.lower() in PRIVATE]
-    if found:
-        name = found[0].lower()
-        flag = name.replace("_", "-")
+    for key, value in given.items():
+        name = key.lower()
+        if name in PRIVATE:
+            what = f"{name}, which decides where a key is sent"
+        elif name == "store" and str(value).strip().lower().startswith(SERVER):
+            what = f"{name} to a server ({value!r:.60}), which decides where your documents' vectors are sent"
+        else:
+            continue
         raise InvalidArgumentError(
-            f"{PROJECT_FILE} in the working directory must not set {name}, which decides where a key is sent: give "
-            f"--{flag}, set LATERAL_{name.upper()}, or write it to ~/.config/{USER_FILE}"
+            f"{PROJECT_FILE} in the working directory must not set {what}: give "
+            f"--{name.replace('_', '-')}, set LATERAL_{name.upper()}, or write it to ~/.config/{USER_FILE}"
         )
 
 

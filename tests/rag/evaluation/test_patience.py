@@ -1,7 +1,13 @@
 import time
+from contextlib import suppress
 
 import pytest
-from lateral.errors import ChatModelRefusedError, ChatModelTimeoutError, ChatModelUnavailableError
+from lateral.errors import (
+    ChatModelRefusedError,
+    ChatModelTimeoutError,
+    ChatModelUnavailableError,
+    ChatModelUnreachableError,
+)
 from lateral.rag.evaluation.patience import COOL_DOWNS, Patience
 
 COOL_DOWN = 0.02
@@ -55,3 +61,26 @@ def test_a_refusal_is_no_outage():
     with pytest.raises(ChatModelRefusedError, match="wrong key"):
         patience.ask(failing(ChatModelRefusedError("wrong key")))
     assert not patience.spent
+
+
+def unreached(count):
+    return [ChatModelUnreachableError("no connection")] * count
+
+
+@pytest.mark.timeout(20)
+def test_a_server_that_was_never_reached_is_not_waited_for():
+    patience = Patience(60.0)
+    for call in (failing(*unreached(1)), failing(*unreached(1)), failing(*away(1))):  # the last: the breaker's
+        with pytest.raises(ChatModelUnavailableError, match=r"no connection|away"):
+            patience.ask(call)
+        assert patience.spent
+    assert patience.ask(failing()) == "reply"
+    assert not patience.spent
+
+
+@pytest.mark.parametrize("sign", [*away(1), ChatModelRefusedError("too long"), ChatModelTimeoutError("slow")])
+def test_a_server_that_was_there_is_waited_for_when_it_can_not_be_reached(sign):
+    patience, call = Patience(COOL_DOWN), failing(sign, *unreached(COOL_DOWNS - 1))
+    with suppress(ChatModelRefusedError, ChatModelTimeoutError):
+        patience.ask(call)
+    assert patience.ask(call) == "reply"

@@ -9,7 +9,17 @@ import pytest
 from chroma_servers import answering, dripping, free_port, running
 from lateral.retrievers.chroma.collection import ChromaFailed
 from lateral.retrievers.chroma.server import COLLECTIONS, ChromaServer
-from stores import QUERIES, GaussEmbedder, documents, exact, found_by_chroma, generation_folder, hits, open_rag
+from stores import (
+    QUERIES,
+    GaussEmbedder,
+    documents,
+    exact,
+    found_by_chroma,
+    generation_folder,
+    hits,
+    open_rag,
+    pass_for_intact,
+)
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +132,19 @@ def test_a_server_that_is_left_or_has_nothing_to_hold_keeps_no_collection(tmp_pa
     assert ChromaServer(server).names(name) == [name]
     leave(rag, lambda store: open_rag(tmp_path / "index", store).add([]))
     assert ChromaServer(server).names(name) == []
+
+
+@pytest.mark.parametrize("leave", [lambda move: move("chroma"), lambda move: move("auto")])
+def test_an_index_that_notes_a_collection_of_somebody_else_costs_it_nothing(tmp_path, server, leave):
+    rag = open_rag(tmp_path / "index", server)
+    rag.add(documents(range(2)))
+    ChromaServer(server).create(f"precious-{tmp_path.name}")
+    path = generation_folder(rag) / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "collection": f"precious-{tmp_path.name}"}))
+    pass_for_intact(rag)
+    leave(lambda store: open_rag(tmp_path / "index", store).add([]))
+    assert open_rag(tmp_path / "index").status().derived in (("chroma",), ()), "it has moved"
+    assert ChromaServer(server).names(f"precious-{tmp_path.name}") != []
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,23 @@ def test_reading_changes_nothing_in_the_index_and_leaves_no_files_behind(rag, tm
     assert list(temporary.iterdir()) == []
 
 
+def test_what_a_reader_leaves_that_is_ended_goes_when_the_next_one_opens_the_store(rag, tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    code = (
+        "import os, signal, sys\nsys.path.insert(0, sys.argv[2])\nfrom stores import *\n"
+        "rag = open_rag(sys.argv[1], 'chroma')\nassert found_by_chroma(rag, QUERIES[0]) is not None\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    command = [sys.executable, "-c", code, str(rag.index.folder), str(TESTS)]
+    assert subprocess.run(command, env={**os.environ, "TMPDIR": str(temporary)}).returncode == -signal.SIGTERM
+    (left,) = temporary.iterdir()
+    os.utime(left, (0, 0))  # it is not new any more
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    assert found_by_chroma(rag, QUERIES[0]) is not None
+    assert not left.exists()
+
+
 def test_a_forked_reader_asks_for_itself(rag):
     expected = hits(rag, QUERIES[0])
     child = os.fork()

@@ -31,3 +31,14 @@ def test_a_process_that_got_a_killed_writers_number_is_none(tmp_path):
 def test_a_name_without_its_beginning_is_believed(tmp_path):
     (tmp_path / OWNER_FILE).write_text(str(os.getpid()))
     assert writer_pid(tmp_path) == os.getpid()
+
+
+def test_a_link_in_the_place_of_the_writers_name_leads_nowhere(tmp_path):
+    (tmp_path / "index").mkdir()
+    (tmp_path / "mine.txt").write_text("precious")
+    (tmp_path / "index" / OWNER_FILE).symlink_to(tmp_path / "mine.txt")
+    with write_lock(tmp_path / "index"):
+        assert (tmp_path / "mine.txt").read_text() == "precious"
+    assert (tmp_path / "mine.txt").read_text() == "precious"
+    with write_lock(tmp_path / "index"):
+        assert writer_pid(tmp_path / "index") == os.getpid(), "the link is gone"

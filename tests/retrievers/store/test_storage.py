@@ -1,10 +1,8 @@
 """What a full disk and missing rights do: an error with a name, nothing lost, readers that notice nothing."""
 
-import os
 import shutil
 import subprocess
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,8 +10,8 @@ from full_disks import file_system, fill, no_file_longer_than
 from lateral import RAG, BiEncoderRetriever
 from lateral.errors import IndexNotFoundError, StorageError, StoreError
 from lateral.retrievers import HashEmbedder
+from permissions import without_rights
 
-NOBODY = 65534
 FEW = [{"id": f"doc-{number}", "text": f"word{number} stands here"} for number in range(4)]
 MANY = [{"id": f"more-{number}", "text": f"more{number} " * 400} for number in range(200)]
 
@@ -30,19 +28,6 @@ def hits(rag):
 def texts(found):
     """Returns the hits without their scores, which change with every document that was committed before the error."""
     return [(node_id, text) for node_id, text, _ in found]
-
-
-@contextmanager
-def without_rights():
-    """Drops root's rights, where the tests have them, until the block ends; modules are loaded before."""
-    if os.getuid():
-        yield
-        return
-    os.setresuid(NOBODY, NOBODY, 0)
-    try:
-        yield
-    finally:
-        os.setresuid(0, 0, 0)
 
 
 @pytest.fixture

@@ -9,15 +9,9 @@ QUESTION = "At how many degrees is green tea brewed?"
 KEYS = {"OPENAI_API_KEY": "", "OPENAI_BASE_URL": ""}
 
 
-@pytest.fixture
-def indexed(home):
-    assert run(home, "add", "docs").returncode == 0
-    return home
-
-
-def test_the_model_writes_the_answer(indexed):
+def test_the_model_writes_the_answer(shared):
     with OpenAIServer(wire.stream("At 80 degrees [1].")) as server:
-        told = run(indexed, "ask", QUESTION, "--generator", "stub", "--base-url", server.url, **KEYS)
+        told = run(shared, "ask", QUESTION, "--generator", "stub", "--base-url", server.url, **KEYS)
     assert told.returncode == 0
     assert told.stdout.startswith("At 80 degrees [1].\n")
     assert server.requests[0]["model"] == "stub"
@@ -57,16 +51,16 @@ def test_a_configuration_folder_that_is_no_absolute_path_is_not_read(indexed):
     assert run(indexed, "status", XDG_CONFIG_HOME="config", HOME=str(indexed)).returncode == 0
 
 
-def test_the_server_can_stand_in_the_environment(indexed):
+def test_the_server_can_stand_in_the_environment(shared):
     with OpenAIServer(wire.stream("At 80 degrees [1].")) as server:
         named = {"LATERAL_BASE_URL": server.url, "LATERAL_API_KEY_ENV": "MY_KEY", "LATERAL_GENERATOR": "stub"}
-        as_json(indexed, "ask", QUESTION, **KEYS, **named, MY_KEY="sk-mine")
+        as_json(shared, "ask", QUESTION, **KEYS, **named, MY_KEY="sk-mine")
     assert server.headers[0]["authorization"] == "Bearer sk-mine"
 
 
 @pytest.mark.parametrize("url", ["http://[bad", "http://localhost:abc/v1"])
-def test_a_malformed_server_is_a_usage_error(indexed, url):
-    told = run(indexed, "ask", QUESTION, "--generator", "stub", "--base-url", url, **KEYS)
+def test_a_malformed_server_is_a_usage_error(shared, url):
+    told = run(shared, "ask", QUESTION, "--generator", "stub", "--base-url", url, **KEYS)
     assert told.returncode == 2
     assert "base_url must be such as" in " ".join(told.stderr.split())
 
@@ -80,11 +74,11 @@ def test_searching_needs_no_key_for_a_model_in_the_settings_file(indexed):
     assert "OPENAI_API_KEY" in asked.stderr
 
 
-def test_without_the_model_the_passages_are_printed_and_stderr_says_why(indexed):
+def test_without_the_model_the_passages_are_printed_and_stderr_says_why(shared):
     with refusing_url() as url:
         model = ("--generator", "stub", "--base-url", url)
-        told = run(indexed, "ask", QUESTION, *model, **KEYS)
-        answer = as_json(indexed, "ask", QUESTION, *model, **KEYS)
+        told = run(shared, "ask", QUESTION, *model, **KEYS)
+        answer = as_json(shared, "ask", QUESTION, *model, **KEYS)
     assert told.returncode == 0
     assert told.stdout.startswith("“Green tea is brewed at 80 degrees for two minutes.” [1]")
     assert "the answer is the passages: stub" in told.stderr
@@ -92,17 +86,26 @@ def test_without_the_model_the_passages_are_printed_and_stderr_says_why(indexed)
     assert answer["degraded"] == ["generator"]
 
 
-def test_strict_fails_with_a_code_of_its_own(indexed):
+def test_strict_fails_with_a_code_of_its_own(shared):
     with refusing_url() as url:
         model = ("--generator", "stub", "--base-url", url, "--strict")
-        told = run(indexed, "ask", QUESTION, *model, **KEYS)
-        failed = as_json(indexed, "ask", QUESTION, *model, code=4, **KEYS)
+        told = run(shared, "ask", QUESTION, *model, **KEYS)
+        failed = as_json(shared, "ask", QUESTION, *model, code=4, **KEYS)
     assert told.returncode == 4
     assert "stub" in told.stderr
-    assert failed["error"]["type"] == "ChatModelUnavailableError"
+    assert failed["error"]["type"] == "ChatModelUnreachableError"
 
 
-def test_a_server_without_a_model_is_a_usage_error(indexed):
-    told = run(indexed, "ask", QUESTION, "--base-url", "http://127.0.0.1:9/v1", **KEYS)
+def test_a_server_that_the_user_keeps_in_a_file_is_no_error_without_a_model(indexed):
+    own = indexed / "config" / "lateral" / "config.toml"
+    own.parent.mkdir(parents=True)
+    own.write_text('base_url = "http://127.0.0.1:9/v1"\nstrict = true\n')
+    asked = run(indexed, "ask", QUESTION, **KEYS)
+    assert asked.returncode == 0, asked.stderr
+    assert "[1] docs/tea.txt ✓" in asked.stdout
+
+
+def test_a_server_without_a_model_is_a_usage_error(shared):
+    told = run(shared, "ask", QUESTION, "--base-url", "http://127.0.0.1:9/v1", **KEYS)
     assert told.returncode == 2
     assert "--generator MODEL" in told.stderr

@@ -73,6 +73,18 @@ def test_settings_name_the_store_of_a_new_index_only(home):
     assert as_json(home, "status", "--index", "new")["retrievers"]["bi-encoder"]["store"] == "chroma"
 
 
+@pytest.mark.parametrize("name", ["store", "STORE"])
+def test_a_folder_can_not_say_which_server_gets_the_vectors(home, name):
+    (home / "lateral.toml").write_text(f'model = "hash-embedder-64"\n{name} = "chroma://example.org:8000"\n')
+    told = " ".join(run(home, "add", "docs", code=2).stderr.split())
+    assert "lateral.toml in the working directory must not set store to a server ('chroma://example.org:8000')" in told
+    assert "give --store, set LATERAL_STORE, or write it to ~/.config/lateral/config.toml" in told
+    assert not (home / ".lateral").exists()
+    (home / "lateral.toml").write_text(f'model = "hash-embedder-64"\n{name.lower()} = "chroma"\n')
+    as_json(home, "add", "docs")
+    assert as_json(home, "status")["derived"] == ["bm25", "chroma"]
+
+
 def test_a_server_that_is_not_there_is_said_and_costs_nothing(home):
     done = run(home, "add", "docs", "--store", "chroma://127.0.0.1:9")
     assert "2 added" in done.stdout
