@@ -107,6 +107,7 @@ def read_beir(folder: Path, *, split: str | None = None) -> BeirCorpus:
     if not asked:
         raise InvalidArgumentError(f"{path} judges none of the {len(queries):,} queries of {folder / QUERIES}")
     _check_documents(path, qrels, texts, blank, found)
+    _note_own_documents(asked, qrels, texts, found)
     return BeirCorpus(texts, asked, qrels, f"{folder.resolve().name} ({chosen})", found.remarks)
 
 
@@ -201,3 +202,19 @@ def _check_documents(path: Path, qrels: Qrels, texts: Mapping[str, str], blank: 
     if empty:
         words = "queries without a relevant document; they count 0, as trec_eval counts them"
         found.note("queries_without_relevant", words, f"{path}, query {empty[0]!r:.60}", count=len(empty))
+
+
+def _note_own_documents(
+    queries: Mapping[str, str], qrels: Qrels, texts: Mapping[str, str], found: RemarkCounter
+) -> None:
+    """Counts queries that are a document's text: figures that others published of such a corpus are without these."""
+    own = [
+        query
+        for query, text in queries.items()
+        if query in texts and text.strip() and text.strip() in texts[query] and not qrels[query].get(query)
+    ]
+    if own:
+        words = (
+            "queries that find the document of their own id and text, not judged relevant; BEIR's scripts leave it out"
+        )
+        found.note("own_documents", words, f"query {own[0]!r:.60}", count=len(own))

@@ -19,7 +19,7 @@ from .memory import PeakMemory
 from .not_indexed import not_indexed
 from .questions import find_questions, read_questions
 from .result import EvaluationResult
-from .searching import OnQuery, build_index, index_bytes, search_all, search_with
+from .searching import OnQuery, build_index, index_bytes, search_all, search_with, warming_query
 
 __all__ = ["evaluate", "read_corpus"]
 
@@ -76,11 +76,10 @@ def evaluate(
     with PeakMemory() as memory, configuration.open(index_folder) as rag:
         built = build_index(rag, corpus, on_index=on_index)
         search = search_with(configuration, rag)
-        searched = search_all(search, corpus, configuration.top_k, on_query=on_query)
+        searched = search_all(search, corpus, configuration.top_k, warm_up=warming_query(rag.index), on_query=on_query)
         names = configuration.retrievers or tuple(it.name for it in indexed(rag.retrievers))
         fusion = None if len(names) == 1 else configuration.fusion or DEFAULT_FUSION
         status = rag.status()
-        size = index_bytes(rag, names)
         remarks = (*corpus.remarks, *not_indexed(rag, corpus))
     return EvaluationResult(
         corpus=corpus.name,
@@ -89,7 +88,7 @@ def evaluate(
         rankings=searched.rankings,
         milliseconds=searched.milliseconds,
         index_seconds=built.seconds,
-        index_bytes=size,
+        index_bytes=index_bytes(status, names),
         documents=status.documents,
         chunks=status.chunks,
         peak_memory_mb=memory.megabytes,

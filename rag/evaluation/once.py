@@ -1,102 +1,52 @@
-"""Encoders that encode a document once and remember its vectors in a file: one encoding, stored in many ways."""
+"""Encoders that encode a text once and remember its vectors in a file: one encoding, used in many ways."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...retrievers.retriever import Encoder, Side, TokenEncoder, VectorSpace
+from ...retrievers.retriever import Encoder, Side, TokenEncoder
+from .substituted import Encode, Matrices, SubstitutedEncoder, SubstitutedTokenEncoder
 
-__all__ = ["EncodedOnce", "TokensEncodedOnce"]
+__all__ = ["encoded_once", "tokens_encoded_once"]
 
 FLOAT_BYTES = 4
 
 
-class EncodedOnce:
-    """A bi-encoder that encodes each document once; queries are encoded each time, so that they can be timed.
+def encoded_once(encoder: Encoder, folder: Path, *, side: Side = "document") -> Encoder:
+    """Returns a bi-encoder that encodes each text of one side once; those of the other are encoded each time.
 
     Args:
         encoder: Makes the vectors.
-        folder: Where the file with the vectors is made; it has no name and goes with this object.
+        folder: Where the file with the vectors is made; it has no name and goes with the encoder that is returned.
+        side: What is remembered: documents, so that queries can be timed, or queries.
     """
-
-    def __init__(self, encoder: Encoder, folder: Path) -> None:
-        self._encoder = encoder
-        self._remembered = _Remembered(folder, encoder.space.dim)
-
-    @property
-    def space(self) -> VectorSpace:
-        """As the encoder's, as is all below."""
-        return self._encoder.space
-
-    @property
-    def max_tokens(self) -> int:
-        """As the encoder's."""
-        return self._encoder.max_tokens
-
-    def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """As the encoder's."""
-        return self._encoder.count_tokens(texts)
-
-    def encode_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Returns document vectors, from the file where they have been made before."""
-        rows = self._remembered.get(texts, lambda new: [row[None] for row in self._encoder.encode_documents(new)])
-        return np.concatenate([*rows, np.empty((0, self.space.dim), np.float32)])
-
-    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """As the encoder's."""
-        return self._encoder.encode_queries(texts)
+    remembered = _Remembered(folder, encoder.space.dim)
+    encode = encoder.encode_queries if side == "query" else encoder.encode_documents
+    get = partial(remembered.get, lambda texts: [row[None] for row in encode(texts)])
+    return SubstitutedEncoder(encoder, side, encode=get)
 
 
-class TokensEncodedOnce:
-    """A late-interaction encoder that encodes each document once; see `EncodedOnce`.
+def tokens_encoded_once(encoder: TokenEncoder, folder: Path, *, side: Side = "document") -> TokenEncoder:
+    """Returns a late-interaction encoder that encodes each text of one side once; see `encoded_once`.
 
     Args:
         encoder: Makes the token vectors.
         folder: Where the file with the vectors is made.
+        side: What is remembered.
     """
-
-    def __init__(self, encoder: TokenEncoder, folder: Path) -> None:
-        self._encoder = encoder
-        self._remembered = _Remembered(folder, encoder.space.dim)
-
-    @property
-    def space(self) -> VectorSpace:
-        """As the encoder's, as is all below."""
-        return self._encoder.space
-
-    @property
-    def max_tokens(self) -> int:
-        """As the encoder's."""
-        return self._encoder.max_tokens
-
-    @property
-    def special_tokens(self) -> frozenset[str]:
-        """As the encoder's."""
-        return self._encoder.special_tokens
-
-    def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """As the encoder's."""
-        return self._encoder.count_tokens(texts)
-
-    def encode_documents(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-        """Returns a matrix a document, from the file where it has been made before."""
-        return self._remembered.get(texts, self._encoder.encode_documents)
-
-    def encode_queries(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-        """As the encoder's."""
-        return self._encoder.encode_queries(texts)
-
-    def tokens(self, text: str, side: Side) -> list[str]:
-        """As the encoder's."""
-        return self._encoder.tokens(text, side)
+    remembered = _Remembered(folder, encoder.space.dim)
+    encode = encoder.encode_queries if side == "query" else encoder.encode_documents
+    return SubstitutedTokenEncoder(encoder, side, encode=partial(remembered.get, encode))
 
 
 class _Remembered:
@@ -104,13 +54,13 @@ class _Remembered:
 
     def __init__(self, folder: Path, dim: int) -> None:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - it lives as long as this object
+        weakref.finalize(self, self._file.close)
         self._dim = dim
         self._places: dict[bytes, tuple[int, int]] = {}  # by hash of the text: first byte, rows
         self._lock = Lock()
 
-    def get(
-        self, texts: Sequence[str], encode: Callable[[Sequence[str]], list[NDArray[np.float32]]]
-    ) -> list[NDArray[np.float32]]:
+    def get(self, encode: Encode, texts: Sequence[str]) -> Matrices:
+        """Returns a matrix a text; what is new is encoded, each text once, and remembered."""
         keys = [hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest() for text in texts]
         with self._lock:
             new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._places}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +11,14 @@ from numpy.typing import NDArray
 from ...retrievers.bi_encoder import BiEncoderRetriever
 from ...retrievers.colbert import ColBERTRetriever
 from ...retrievers.indexed import IndexedRetriever
-from ...retrievers.retriever import Encoder, Side, TokenEncoder, VectorSpace
+from ...retrievers.retriever import Encoder, TokenEncoder
 from ...retrievers.store import Index
+from .searching import WARMING, warming_query
+from .substituted import Encode, Matrices, SubstitutedEncoder, SubstitutedTokenEncoder
 
-__all__ = ["AskedTwoWays", "QueriesAhead", "TokenQueriesAhead", "ask_two_ways"]
+__all__ = ["AskedTwoWays", "ask_two_ways", "queries_ahead", "token_queries_ahead"]
 
 TOGETHER = 64  # queries: by then a batch costs a CPU what its tokens cost, and no longer what starting it does
-
-Vector = TypeVar("Vector")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +28,12 @@ class AskedTwoWays:
     Args:
         alone: As a search asks them: a query is encoded when it is asked.
         ahead: The same ones, in the same order, with queries encoded ahead.
+        warm_up: What the first are asked before, untimed; see `warming_query`.
     """
 
     alone: Sequence[IndexedRetriever]
     ahead: Sequence[IndexedRetriever]
+    warm_up: str = WARMING
 
 
 def ask_two_ways(retrievers: Sequence[IndexedRetriever], index: Index, queries: Iterable[str]) -> AskedTwoWays:
@@ -47,114 +48,56 @@ def ask_two_ways(retrievers: Sequence[IndexedRetriever], index: Index, queries: 
         queries: In the order in which they will be asked.
     """
     texts = list(dict.fromkeys(queries))
-    return AskedTwoWays(retrievers, [_ahead(it, index, texts) for it in retrievers])
+    return AskedTwoWays(retrievers, [_ahead(it, index, texts) for it in retrievers], warming_query(index))
 
 
 def _ahead(retriever: IndexedRetriever, index: Index, texts: Sequence[str]) -> IndexedRetriever:
     made: IndexedRetriever
     if type(retriever) is BiEncoderRetriever:
-        made = BiEncoderRetriever(encoder=QueriesAhead(retriever.encoder, texts))
+        made = BiEncoderRetriever(encoder=queries_ahead(retriever.encoder, texts))
     elif type(retriever) is ColBERTRetriever:
-        made = ColBERTRetriever(encoder=TokenQueriesAhead(retriever.encoder, texts))
+        made = ColBERTRetriever(encoder=token_queries_ahead(retriever.encoder, texts))
     else:
         return retriever
     made.attach(index)  # how it is searched stands in the index
     return made
 
 
-class QueriesAhead:
-    """A bi-encoder that encodes the queries that follow together with the one that is asked.
+def queries_ahead(encoder: Encoder, queries: Sequence[str]) -> Encoder:
+    """Returns a bi-encoder that encodes the queries that follow together with the one that is asked.
 
     Args:
         encoder: Makes the vectors.
         queries: Each once, in the order in which they will be asked; others are encoded alone.
     """
-
-    def __init__(self, encoder: Encoder, queries: Sequence[str]) -> None:
-        self._encoder = encoder
-        self._window = _Window(queries, lambda texts: list(encoder.encode_queries(texts)))
-
-    @property
-    def space(self) -> VectorSpace:
-        """As the encoder's, as is all below."""
-        return self._encoder.space
-
-    @property
-    def max_tokens(self) -> int:
-        """As the encoder's."""
-        return self._encoder.max_tokens
-
-    def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """As the encoder's."""
-        return self._encoder.count_tokens(texts)
-
-    def encode_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """As the encoder's."""
-        return self._encoder.encode_documents(texts)
-
-    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Returns query vectors, made ahead where they could be."""
-        rows = [row[None] for row in self._window.get(texts)]
-        return np.concatenate([*rows, np.empty((0, self.space.dim), np.float32)])
+    window = _Window(queries, lambda texts: [row[None] for row in encoder.encode_queries(texts)])
+    return SubstitutedEncoder(encoder, "query", encode=window.get)
 
 
-class TokenQueriesAhead:
-    """A late-interaction encoder that encodes the queries that follow together; see `QueriesAhead`.
+def token_queries_ahead(encoder: TokenEncoder, queries: Sequence[str]) -> TokenEncoder:
+    """Returns a late-interaction encoder that encodes the queries that follow together; see `queries_ahead`.
 
     Args:
         encoder: Makes the token vectors.
         queries: Each once, in the order in which they will be asked; others are encoded alone.
     """
-
-    def __init__(self, encoder: TokenEncoder, queries: Sequence[str]) -> None:
-        self._encoder = encoder
-        self._window = _Window(queries, encoder.encode_queries)
-
-    @property
-    def space(self) -> VectorSpace:
-        """As the encoder's, as is all below."""
-        return self._encoder.space
-
-    @property
-    def max_tokens(self) -> int:
-        """As the encoder's."""
-        return self._encoder.max_tokens
-
-    @property
-    def special_tokens(self) -> frozenset[str]:
-        """As the encoder's."""
-        return self._encoder.special_tokens
-
-    def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """As the encoder's."""
-        return self._encoder.count_tokens(texts)
-
-    def encode_documents(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-        """As the encoder's."""
-        return self._encoder.encode_documents(texts)
-
-    def encode_queries(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
-        """Returns a matrix a query, made ahead where it could be."""
-        return self._window.get(texts)
-
-    def tokens(self, text: str, side: Side) -> list[str]:
-        """As the encoder's."""
-        return self._encoder.tokens(text, side)
+    return SubstitutedTokenEncoder(encoder, "query", encode=_Window(queries, encoder.encode_queries).get)
 
 
-class _Window(Generic[Vector]):
+class _Window:
     """Vectors of the queries that were encoded last; no more are held, whatever there is to ask."""
 
-    def __init__(self, queries: Sequence[str], encode: Callable[[Sequence[str]], list[Vector]]) -> None:
+    def __init__(self, queries: Sequence[str], encode: Encode) -> None:
         self._queries = queries
         self._places = {text: at for at, text in enumerate(queries)}
         self._encode = encode
-        self._held: Mapping[str, Vector] = {}
+        self._held: dict[str, NDArray[np.float32]] = {}
 
-    def get(self, texts: Sequence[str]) -> list[Vector]:
+    def get(self, texts: Sequence[str]) -> Matrices:
+        """Returns a matrix a query, made ahead where it could be."""
         return [self._of(text) for text in texts]
 
-    def _of(self, text: str) -> Vector:
+    def _of(self, text: str) -> NDArray[np.float32]:
         at = self._places.get(text)
         if at is None:
             return self._encode([text])[0]

@@ -13,6 +13,7 @@ from ...loaders.node import LoadFailure, Node
 from ..indexing.sources import Source
 from .corpus import Qrels, evenly
 from .folder_names import FolderNames
+from .question_lists import question_lists
 from .question_rows import QuestionRow, read_question_rows
 from .remarks import Remark, RemarkCounter
 from .word_match import holds_words
@@ -124,16 +125,17 @@ def read_questions(folder: Path, questions: Path) -> QuestionCorpus:
     found = RemarkCounter()
     rows = _by_question(read_question_rows(questions))
     files = _files(folder, questions, found)
-    names = FolderNames(folder, files)
+    names = FolderNames(folder, [file.path for file in files])
     judged = {query: _judged(group, names, found) for query, group in rows.items()}
     if not any(it.known or it.judged_by == "answer" for it in judged.values()):
         raise InvalidArgumentError(
             f"{questions} names no file of '{folder}' and no answer for any question: nothing can be judged"
         )
     texts = {query: group[0].question for query, group in rows.items()}
+    _note_lists(files, names, list(texts.values()), judged.values(), found)
     answers = {query: [row.answer for row in group if row.answer] for query, group in rows.items()}
     return QuestionCorpus(
-        files=tuple(files),
+        files=tuple(file.path for file in files),
         names=names,
         queries={query: texts[query] for query, it in judged.items() if it.units},
         qrels={query: dict.fromkeys(it.units, 1) for query, it in judged.items() if it.units},
@@ -155,18 +157,33 @@ class _Judged:
     known: list[str]
 
 
-def _files(folder: Path, questions: Path, found: RemarkCounter) -> list[str]:
-    """Returns the absolute paths of the files to index; what the walk can't read is counted."""
+def _files(folder: Path, questions: Path, found: RemarkCounter) -> list[SourceFile]:
+    """Returns the files to index; what the walk can't read is counted."""
     own = questions.resolve()
-    files: list[str] = []
+    files: list[SourceFile] = []
     for entry in walk(folder):
         if isinstance(entry, SourceFile) and Path(entry.path).resolve() != own:
-            files.append(entry.path)
+            files.append(entry)
         elif isinstance(entry, LoadFailure):
             found.note("unread_files", "files that can't be read, not indexed", f"{entry.source!r}: {entry.reason}")
     if not files:
         raise InvalidArgumentError(f"'{folder}' holds no file that can be indexed")
     return files
+
+
+def _note_lists(
+    files: Sequence[SourceFile],
+    names: FolderNames,
+    questions: Sequence[str],
+    judged: Iterable[_Judged],
+    found: RemarkCounter,
+) -> None:
+    """Counts documents that are lists of the questions, those that are right for one left out."""
+    right = {unit.rpartition("#")[0] if it.judged_by == "page" else unit for it in judged for unit in it.known}
+    others = [file for file in files if names.of(file.path) not in right]
+    for path in question_lists(others, questions):
+        words = "documents that hold the questions themselves and are found in place of others: take them out"
+        found.note("question_lists", words, f"{names.of(path)!r:.60}")
 
 
 def _by_question(rows: Iterable[QuestionRow]) -> dict[str, list[QuestionRow]]:

@@ -13,11 +13,19 @@ from .significance import ALPHA
 
 __all__ = ["report_html"]
 
-HEADS = ("configuration", "nDCG@10", "gain", "p", "recall@100", "p50 ms", "p95 ms", "kB a document")
+HEADS = ("configuration", "nDCG@10", "gain", "p", "R@100", "p50 ms", "p95 ms", "kB/doc")  # short: names need the room
+BROKEN = "overflow-wrap:anywhere"  # a path is one word
+WIDE = "overflow-x:auto"  # on a small screen it is moved in its box, and the page is not
+NAME = "min-width:11em"
 HEADING = "font-size:17px;font-weight:600;margin:24px 0 6px"
 TESTED = (
     f"p is of a paired randomization test over the queries, corrected for the number of rows by Holm's method; below "
-    f"{ALPHA} it is bold. Times are of one query after another on this machine, models loaded"
+    f"{ALPHA} it is bold. Times are of one query after another on this machine, from text to hits, encoding "
+    "included, models loaded"
+)
+PICTURED = (
+    "Up and to the left is better. The area of a point is its bytes a document; blue is what is recommended. Where "
+    "points crowd, pointing at one shows its name."
 )
 LEAST_MS = 1e-3  # the clock's grain: the logarithm needs more than 0
 
@@ -34,14 +42,13 @@ def report_html(comparison: Comparison) -> str:
         for row in comparison.rows
     ]
     parts = [
-        f'<h1 style="font-size:22px;margin:0 0 4px">{html_text(comparison.corpus)}</h1>',
+        f'<h1 style="font-size:22px;margin:0 0 4px;{BROKEN}">{html_text(comparison.corpus)}</h1>',
         f'<div style="{DIM}">{html_text(_facts(comparison))}</div>',
         _heading("What to take"),
-        f"<p>{html_text(str(comparison.recommendation))}</p>",
+        f'<p style="{BROKEN}">{html_text(str(comparison.recommendation))}</p>',
         _heading("Quality against latency"),
-        scatter(points),
-        f'<div style="{DIM}">Up and to the left is better. The area of a point is its bytes a document; blue is '
-        "what is recommended.</div>",
+        f'<div style="{WIDE}">{scatter(points)}</div>',
+        _note(PICTURED),
         _heading("Figures"),
         _table(comparison.rows, comparison.baseline),
         _note(f"Gain is the difference in nDCG@10 to {comparison.baseline}, in points of 100. {_tested(comparison)}"),
@@ -51,7 +58,7 @@ def report_html(comparison: Comparison) -> str:
         parts.append(_note("Gain is the difference to the first row of the same retriever. Searched alone."))
     if oddities := [*map(str, comparison.remarks), *map(_failed, comparison.failed)]:
         parts.append(_heading("What was odd about the corpus"))
-        parts += [f"<div>{html_text(words)}</div>" for words in oddities]
+        parts += [f'<div style="{BROKEN}">{html_text(words)}</div>' for words in oddities]
     return html_page(f"Comparison: {comparison.corpus}", html_box("".join(parts)))
 
 
@@ -84,7 +91,7 @@ def _note(words: str) -> str:
 
 def _table(rows: Sequence[Row], baseline: str | None) -> str:
     cells = [_cells(row, baseline) for row in rows]
-    return f'<div style="overflow-x:auto">{html_table(HEADS, cells, numbers=range(1, len(HEADS)))}</div>'
+    return f'<div style="{WIDE}">{html_table(HEADS, cells, numbers=range(1, len(HEADS)))}</div>'
 
 
 def _cells(row: Row, baseline: str | None) -> list[str]:
@@ -93,7 +100,7 @@ def _cells(row: Row, baseline: str | None) -> list[str]:
     gain = "" if row.gain is None else f"{100 * row.gain:+.1f}"
     p = "" if row.p is None else f"<b>{row.p:.4f}</b>" if row.p < ALPHA else f"{row.p:.4f}"
     return [
-        html_text(name),
+        f'<div style="{NAME}">{html_text(name)}</div>',
         f"{row.quality:.4f}",
         gain,
         p,

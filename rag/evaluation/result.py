@@ -26,7 +26,7 @@ class EvaluationResult:
         configuration: What was evaluated; `retrievers` are those that searched.
         scores: For each measure of `lateral.rag.evaluation.measures.MEASURES` the value of every query, in [0, 1].
         rankings: For each query the units found, best first.
-        milliseconds: For each query the time from text to hits, with models loaded.
+        milliseconds: For each query with a text the time from it to the hits, encoding included, with models loaded.
         index_seconds: Of indexing, models loaded; None where the index was there.
         index_bytes: Of the index on disk, as far as these retrievers need it.
         documents: Documents in the index.

@@ -11,10 +11,12 @@ from ...retrievers.shading import BLUE, html_text
 __all__ = ["Point", "scatter"]
 
 WIDTH, HEIGHT = 760, 440
+LEAST_WIDTH = 560  # in pixels: below, its words can't be read, and who looks moves it in its box
 LEFT, RIGHT, TOP, BOTTOM = 66, 16, 16, 48  # room for the axes' words
 SMALLEST, LARGEST = 4.0, 14.0  # radii in pixels
 FONT = 12
 CHAR = 6.6  # width of a character at this size in the widest of the usual fonts
+BOLD = 1.15  # how much wider bold characters are
 LINE = 15
 MARGIN = 0.12  # of the range of values, left free around the points
 LEAST_RANGE = 0.01  # one point of nDCG: less would make noise look like a difference
@@ -91,6 +93,8 @@ class _Frame:
 def scatter(points: Sequence[Point]) -> str:
     """Returns the picture: time to the right by its logarithm, quality up, each point's area by its bytes.
 
+    Where points crowd, some have no name beside them; pointing at one shows it.
+
     Args:
         points: At least one.
     """
@@ -103,7 +107,8 @@ def scatter(points: Sequence[Point]) -> str:
     words = f"{len(points)} configurations: nDCG@10 against the median time of a query, point area by bytes a document"
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{words}" '
-        f'style="width:100%;height:auto;font:{FONT}px system-ui,sans-serif" fill="currentColor">'
+        f'style="width:100%;min-width:{LEAST_WIDTH}px;height:auto;font:{FONT}px system-ui,sans-serif" '
+        'fill="currentColor">'
         f"{''.join(_axes(frame))}{marks}{''.join(_labels(points, places, radii))}</svg>"
     )
 
@@ -157,29 +162,47 @@ def _mark(point: Point, x: float, y: float, radius: float) -> str:
 
 
 def _labels(points: Sequence[Point], places: Sequence[tuple[float, float]], radii: Sequence[float]) -> Iterator[str]:
-    """Yields a label a point, each in the nearest free place, with a line to its point where it stands away."""
+    """Yields names, each in the nearest free place, with a line to its point where it stands away.
+
+    A name without a free place is left out: it would make others unreadable. The marked point chooses first, then
+    those that no other beats in both time and quality; of equals the upper one: lines then seldom cross.
+    """
     taken = [_Box(x - r, y - r, x + r, y + r) for (x, y), r in zip(places, radii, strict=True)]
-    for at in sorted(range(len(points)), key=lambda at: places[at][1]):  # from above: lines then seldom cross
-        (x, y), radius = places[at], radii[at]
-        box, away = _free(x, y, radius, len(points[at].label) * CHAR, taken)
+    for at in sorted(range(len(points)), key=lambda at: (not points[at].marked, _beaten(at, points), places[at][1])):
+        (x, y), radius, label = places[at], radii[at], points[at].label
+        found = _free(x, y, radius, len(label) * CHAR * (BOLD if points[at].marked else 1), taken)
+        if found is None:
+            continue
+        box, away = found
         taken.append(box)
         if away:
             yield _line(x, y, radius, box)
         weight = ' font-weight="600"' if points[at].marked else ""
-        yield f'<text x="{box.left:.1f}" y="{box.bottom - 4:.1f}"{weight}>{html_text(points[at].label)}</text>'
+        yield f'<text x="{box.left:.1f}" y="{box.bottom - 4:.1f}"{weight}>{html_text(label)}</text>'
 
 
-def _free(x: float, y: float, radius: float, width: float, taken: Sequence[_Box]) -> tuple[_Box, bool]:
+def _beaten(at: int, points: Sequence[Point]) -> bool:
+    """Returns whether another point is as fast and as good, and the one or the other more so."""
+    mine = points[at]
+    return any(
+        it.milliseconds <= mine.milliseconds
+        and it.quality >= mine.quality
+        and (it.milliseconds, it.quality) != (mine.milliseconds, mine.quality)
+        for it in points
+    )
+
+
+def _free(x: float, y: float, radius: float, width: float, taken: Sequence[_Box]) -> tuple[_Box, bool] | None:
     """Returns the first place for a label that meets nothing, searched outward, and whether it stands away.
 
-    A place is no good where the line from it to the point would cross another label. Without one: beside the point.
+    A place is no good where the line from it to the point would cross another label. None where all are taken.
     """
     for reach in REACHES:
         for turn in range(ANGLES):
             box = _beside(x, y, radius + reach, width, 2 * math.pi * turn / ANGLES)
             if FRAME.holds(box) and not any(box.meets(other) for other in taken) and not _crosses(x, y, box, taken):
                 return box, reach > REACHES[0]
-    return _beside(x, y, radius + REACHES[0], width, 0 if x + radius + width < FRAME.right else math.pi), False
+    return None
 
 
 def _beside(x: float, y: float, away: float, width: float, angle: float) -> _Box:

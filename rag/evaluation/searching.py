@@ -14,18 +14,21 @@ from ...rerankers.reranker import Reranker, candidates_of
 from ...retrievers.bi_encoder import DERIVED as CHROMA
 from ...retrievers.bi_encoder import NAME as BI_ENCODER
 from ...retrievers.candidates_files import candidates_name
-from ...retrievers.colbert import DERIVED as PLAID
-from ...retrievers.colbert import NAME as COLBERT
 from ...retrievers.hit import Hit
 from ...retrievers.hybrid import DEFAULT_FUSION, HybridRetriever
 from ...retrievers.retriever import Retriever, Where
+from ...retrievers.shortlist import PLAID
+from ...retrievers.shortlist import USUAL as COLBERT
+from ...retrievers.store import Index
 from ...retrievers.store.schema import VECTORS
 from ..indexing.setup import indexed
+from ..indexing.status import IndexStatus
 from ..pipeline import RAG, OnProgress
 from .configuration import Configuration
 from .corpus import JudgedCorpus
 
 __all__ = [
+    "WARMING",
     "Built",
     "OnQuery",
     "Search",
@@ -36,10 +39,12 @@ __all__ = [
     "rerank_first",
     "search_all",
     "search_with",
+    "warming_query",
 ]
 
 OnQuery: TypeAlias = Callable[[int, int], None]
 WARMING = "warm up"
+WARMING_WORDS = 8  # of a text: enough for BM25 to find it
 
 
 class Search(Protocol):
@@ -70,7 +75,7 @@ class Searched:
 
     Args:
         rankings: For each query its units, best first, each once.
-        milliseconds: For each query, from text to hits.
+        milliseconds: For each query that was timed, from text to hits; see `search_all`.
     """
 
     rankings: Mapping[str, Sequence[str]]
@@ -138,41 +143,59 @@ def rerank_first(reranker: Reranker, query: str, hits: Sequence[Hit]) -> list[Hi
     return [*(reranker.rerank(query, first, len(first)) if first else ()), *hits[read:]]
 
 
-def search_all(search: Search, corpus: JudgedCorpus, top_k: int, *, on_query: OnQuery | None = None) -> Searched:
-    """Returns what every query of the corpus finds; the first one is asked once more before, untimed.
+def warming_query(index: Index) -> str:
+    """Returns a query that finds something and is none of a corpus's: what loads models and reads the index."""
+    with index.read() as snapshot:
+        first = [it.decode() for it in snapshot.chunk_ids()[:1]]
+        words = [word for node in snapshot.nodes(first) for word in node.text.split()[:WARMING_WORDS]]
+    return " ".join([WARMING, *words])
+
+
+def search_all(
+    search: Search, corpus: JudgedCorpus, top_k: int, *, warm_up: str = WARMING, on_query: OnQuery | None = None
+) -> Searched:
+    """Returns what every query of the corpus finds, each asked once, and how long it took.
+
+    The time of a query holds all from its text to the hits: encoding it, searching, fusing, reranking and reading the
+    hits. An empty query is not searched for; it has no time, and would pass for a fast one.
 
     Args:
         search: Query and top_k in, hits out.
         corpus: Whose queries are asked.
         top_k: How many hits each is asked for.
+        warm_up: Asked before, untimed; see `warming_query`.
         on_query: Told after each query how many are done, and of how many.
     """
     rankings: dict[str, list[str]] = {}
     milliseconds: dict[str, float] = {}
-    for text in list(corpus.queries.values())[:1]:
-        search(text, top_k)  # loads models and reads the index
+    search(warm_up, top_k)
     for query, text in corpus.queries.items():
         start = time.perf_counter()
         hits = search(text, top_k)
-        milliseconds[query] = 1_000 * (time.perf_counter() - start)
+        if text.strip():
+            milliseconds[query] = 1_000 * (time.perf_counter() - start)
         rankings[query] = list(dict.fromkeys(corpus.unit(query, hit.node) for hit in hits))
         if on_query is not None:
             on_query(len(rankings), len(corpus.queries))
     return Searched(rankings, milliseconds)
 
 
-def index_bytes(rag: RAG, names: Sequence[str]) -> int:
+def index_bytes(status: IndexStatus, names: Sequence[str]) -> int:
     """Returns the size on disk of what these retrievers need: the catalog, their vectors, what they derive.
 
     Left out are the vectors of the index's other retrievers, and what these derive, and segments that have been merged,
     which the next writer removes.
+
+    Args:
+        status: Of the index.
+        names: The retrievers.
     """
-    status = rag.status()
-    merged = _folder_bytes(rag.index.folder / VECTORS) - sum(it.bytes for it in status.vectors.values())
+    folder = Path(status.index)
+    merged = _folder_bytes(folder / VECTORS) - sum(it.bytes for it in status.vectors.values())
     others = [name for name in status.retrievers if name not in names]
     vectors = sum(status.vectors[name].bytes for name in others if name in status.vectors)
     derived = {place for name in others for place in _derived_by(name)}
-    return status.bytes - max(merged, 0) - vectors - sum(_folder_bytes(rag.index.folder / place) for place in derived)
+    return status.bytes - max(merged, 0) - vectors - sum(_folder_bytes(folder / place) for place in derived)
 
 
 def _derived_by(name: str) -> set[str]:

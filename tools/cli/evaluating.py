@@ -46,6 +46,8 @@ __all__ = [
     "read_configuration",
 ]
 
+ANSWERING = ("generator", "base_url", "api_key_env")  # settings that say what writes answers
+
 EXIT_FAILED = 1  # some documents failed, as for `lateral add`
 EXIT_MODEL = 4  # the judge can't be had; retrieval was measured all the same
 
@@ -93,6 +95,7 @@ JudgeFlag = Annotated[
 
 
 def evaluate(
+    context: typer.Context,
     corpus: Annotated[
         Path,
         typer.Argument(help="A folder in BEIR form, or of documents with a questions file.", show_default=False),
@@ -131,24 +134,12 @@ def evaluate(
     CORPUS is a folder in BEIR form (corpus.jsonl, queries.jsonl, qrels/test.tsv), or a folder of documents with a file
     of questions: question, and the file and page that answer it, or an answer that must be found.
     """
-    flags = {
-        "retrievers": retrievers,
-        "model": model,
-        "store": store,
-        "vectors": vectors,
-        "colbert": colbert,
-        "colbert_vectors": colbert_vectors,
-        "colbert_index": colbert_index,
-        "colbert_bits": colbert_bits,
-        "language": language,
-        "chunk_size": chunk_size,
-        "chunk_overlap": chunk_overlap,
-        "generator": generator,
-        "base_url": base_url,
-        "api_key_env": api_key_env,
-    }
     from ...rag.evaluation import read_corpus
+    from .building import MAKING
 
+    if generator is not None and not (answers or judge):
+        raise InvalidArgumentError("--generator writes answers: add --answers to score them")
+    flags = {name: context.params[name] for name in (*MAKING, *ANSWERING)}  # the options above that are settings
     outputs = _checked_outputs({"run": run_out, "qrels": qrels_out}, force=force)
     judged = read_corpus(corpus, questions=questions, split=split)
     judged = judged if limit is None else judged.sampled(limit)
@@ -157,14 +148,10 @@ def evaluate(
             flags, folder, fusion=fusion, reranker=rerank, top_k=top_k, rerank_depth=rerank_depth
         )
         answering = _answering(judged, flags, configuration, folder, judge=judge) if answers or judge else None
-        if answering is None and generator is not None:
-            raise InvalidArgumentError("--generator writes answers: add --answers to score them")
         result, lost = _evaluated(judged, configuration, folder, answering, quiet=as_json)
     _hand_out(result, judged, outputs, lost=lost, as_json=as_json)
-    if lost is not None:
-        raise typer.Exit(EXIT_MODEL)
-    if result.failed:
-        raise typer.Exit(EXIT_FAILED)
+    if lost is not None or result.failed:
+        raise typer.Exit(EXIT_FAILED if lost is None else EXIT_MODEL)
 
 
 def _checked_outputs(named: Mapping[str, Path | None], *, force: bool) -> dict[str, Path]:
@@ -176,7 +163,7 @@ def _checked_outputs(named: Mapping[str, Path | None], *, force: bool) -> dict[s
     outputs = {
         name: check_free(path, force=force, flag=f"--{name}-out") for name, path in named.items() if path is not None
     }
-    if len({path.absolute() for path in outputs.values()}) < len(outputs):
+    if len({path.resolve() for path in outputs.values()}) < len(outputs):
         raise InvalidArgumentError("--run-out and --qrels-out name one file: the judgements are another one")
     return outputs
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -16,9 +16,11 @@ from .flags import BaseUrlFlag, JsonFlag, KeyFlag
 
 if TYPE_CHECKING:
     from ...llm import ChatClient
+    from ...loaders.node import LoadFailure
     from ...rag.evaluation.folder_pages import FolderPages
     from ...rag.evaluation.made_questions import MadeQuestions
     from ...rag.evaluation.page_asking import PageAsker
+    from .settings import Settings
 
 __all__ = ["questions"]
 
@@ -64,40 +66,67 @@ def questions(
     titles. `lateral evaluate FOLDER --questions FILE` measures with them.
     """
     from ...rag.evaluation.folder_pages import read_pages
-    from ...rag.evaluation.made_questions import REVIEW_SUFFIXES, write_questions, write_review
     from .output import waiting
     from .settings import load_settings
 
-    check_free(out, force=force, flag="--out")
-    if review is not None:
-        check_free(review, force=force, flag="--review", suffixes=REVIEW_SUFFIXES)
-        if review.absolute() == out.absolute():
-            raise InvalidArgumentError("--out and --review name one file: the list for a person is another one")
+    _check_files(out, review, force=force)
     given = load_settings({"language": language, "base_url": base_url, "api_key_env": api_key_env})
-    if generator is None and base_url is not None:
-        raise InvalidArgumentError("--base-url is for a chat model: name it with --generator MODEL")
-    if generator is None and images:
-        raise InvalidArgumentError("--images are for a chat model: name it with --generator MODEL")
-    client = _client(generator, given.base_url, given.api_key_env) if generator is not None else None
+    client = _client(generator, given, server_named=base_url is not None, images=images)
     with waiting("Reading the documents ...", off=as_json):
         read = read_pages(folder, besides=[it for it in (out, review) if it is not None])
     with _asking(client, read, images=images) as asker:
         made = _make(read, asker, count=count, seed=seed, language=given.language or "english", quiet=as_json)
+    _write(made, folder, out, review, force=force)
+    _tell(made, read, {"out": out, "review": review}, asker, as_json=as_json)
+    if read.failed:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _check_files(out: Path, review: Path | None, *, force: bool) -> None:
+    """Raises unless the files can be written, before anything expensive is done.
+
+    Raises:
+        InvalidArgumentError: One can't be, is there already and not to be replaced, or both are one.
+    """
+    from ...rag.evaluation.made_questions import REVIEW_SUFFIXES
+
+    check_free(out, force=force, flag="--out")
+    if review is not None:
+        check_free(review, force=force, flag="--review", suffixes=REVIEW_SUFFIXES)
+        if review.resolve() == out.resolve():
+            raise InvalidArgumentError("--out and --review name one file: the list for a person is another one")
+
+
+def _client(model: str | None, settings: Settings, *, server_named: bool, images: bool) -> ChatClient | None:
+    """Returns the chat model that writes the questions, None for known items.
+
+    Raises:
+        InvalidArgumentError: A flag is for a chat model, and none is named.
+    """
+    if model is None:
+        if server_named or images:
+            flag = "--base-url is" if server_named else "--images are"
+            raise InvalidArgumentError(f"{flag} for a chat model: name it with --generator MODEL")
+        return None
+    from ...llm import ChatClient
+
+    return ChatClient(model, base_url=settings.base_url, api_key_env=settings.api_key_env)
+
+
+def _write(made: MadeQuestions, folder: Path, out: Path, review: Path | None, *, force: bool) -> None:
+    """Writes the questions, and the list for a person if one is wanted.
+
+    Raises:
+        InvalidArgumentError: There is no question to write, or a file can't be written.
+    """
+    from ...rag.evaluation.made_questions import write_questions, write_review
+
     if not made.questions:
         why = ", ".join(f"{number:,} {reason}" for reason, number in made.dropped.items()) or "no page says enough"
         raise InvalidArgumentError(f"no question about '{folder}' could be kept: {why}; {out} is not written")
     write_questions(out, made.questions, force=force)
     if review is not None:
         write_review(review, made.questions, named=out.name, force=force)
-    _tell(made, read, {"out": out, "review": review}, asker, as_json=as_json)
-    if read.failed:
-        raise typer.Exit(EXIT_FAILED)
-
-
-def _client(model: str, base_url: str | None, api_key_env: str) -> ChatClient:
-    from ...llm import ChatClient
-
-    return ChatClient(model, base_url=base_url, api_key_env=api_key_env)
 
 
 @contextmanager
@@ -159,7 +188,7 @@ def _print(made: MadeQuestions, read: FolderPages, files: Mapping[str, Path | No
     from rich.text import Text
 
     from ...retrievers.shading import shown_text
-    from .output import LISTED, show_source, stderr, stdout
+    from .output import show_source, stdout
 
     console = stdout()
     kinds = ", ".join(f"{number:,} of kind {kind}" for kind, number in made.by_kind.items())
@@ -176,12 +205,20 @@ def _print(made: MadeQuestions, read: FolderPages, files: Mapping[str, Path | No
     console.print(Text(f"Written to {shown_text(show_source(str(files['out'])))}"))
     if files["review"] is not None:
         console.print(Text(f"To check: {shown_text(show_source(str(files['review'])))}"))
-    errors = stderr()
-    for failure in read.failed[:LISTED]:
+    _print_failed(read.failed)
+
+
+def _print_failed(failed: Sequence[LoadFailure]) -> None:
+    from rich.text import Text
+
+    from ...retrievers.shading import shown_text
+    from .output import LISTED, show_source, stderr
+
+    for failure in failed[:LISTED]:
         place, reason = shown_text(show_source(failure.source, failure.page)), shown_text(failure.reason)
-        errors.print(Text.assemble(("failed", "red"), f" {place}: {reason}"))
-    if len(read.failed) > LISTED:
-        errors.print(f"[red]failed[/red] {len(read.failed) - LISTED:,} more: --json lists them")
+        stderr().print(Text.assemble(("failed", "red"), f" {place}: {reason}"))
+    if len(failed) > LISTED:
+        stderr().print(f"[red]failed[/red] {len(failed) - LISTED:,} more: --json lists them")
 
 
 def _cut(line: str) -> str:

@@ -138,3 +138,10 @@ def test_a_sample_is_spread_over_the_queries_and_keeps_all_documents(tmp_path):
 def test_a_folder_is_known_by_its_files(tmp_path):
     assert not is_beir(tmp_path)
     assert is_beir(write_beir(tmp_path))
+
+
+def test_queries_that_are_documents_themselves_are_said(tmp_path):
+    queries = [json.dumps({"_id": name, "text": text}) for name, text in {**DOCUMENTS, "honey": "bees"}.items()]
+    judged = ["tea\tkettle\t1", "kettle\ttea\t1", "bread\tbread\t1", "honey\ttea\t1"]
+    (remark,) = read_beir(write_beir(tmp_path, queries=queries, qrels=judged)).remarks
+    assert (remark.kind, remark.count, remark.first) == ("own_documents", 2, "query 'tea'")

@@ -1,19 +1,20 @@
 import json
+import threading
+import time
+from collections import Counter
+from itertools import chain
 
 import pytest
-from builders import make_document
 from colbert_checkpoints import tiny_checkpoint
+from counting_encoders import NotingEmbedder, NotingTokens, OwnRetrievers
 from cross_encoders import tiny_cross_encoder
-from judged_corpora import DOCUMENTS, write_beir, write_questions
+from judged_corpora import DOCUMENTS, QUERIES, write_beir, write_questions
+from lateral import BiEncoderRetriever, ColBERTRetriever
 from lateral.errors import InvalidArgumentError, ModelNotFoundError
-from lateral.rag.evaluation import Configuration, compare, evaluate, read_beir, read_corpus, sweep
-from lateral.rag.evaluation.compare import contenders, search_side_by_side
-from lateral.rag.evaluation.queries_ahead import AskedTwoWays
+from lateral.rag.evaluation import Configuration, compare, evaluate, read_beir, read_corpus
+from lateral.rag.evaluation.side_by_side import TIMED
 from lateral.rag.evaluation.significance import paired_p
-from lateral.retrievers.canned import CannedRetriever
-from lateral.retrievers.hit import Hit
-from lateral.retrievers.hybrid import HybridRetriever
-from lateral.retrievers.score_scale import ScoreScale
+from lateral.retrievers.models.colbert import load_colbert
 
 HASHED = {"bi-encoder": {"model": "hash-embedder-64"}}
 BOTH = Configuration(("bm25", "bi-encoder"), settings=HASHED)
@@ -22,23 +23,6 @@ BOTH = Configuration(("bm25", "bi-encoder"), settings=HASHED)
 @pytest.fixture
 def corpus(tmp_path):
     return read_beir(write_beir(tmp_path / "tiny"))
-
-
-def test_each_retriever_runs_alone_and_every_group_under_each_fusion():
-    assert [one.name for one in contenders(["bm25"])] == ["bm25"]
-    assert [one.name for one in contenders(["a", "b", "c"])] == [
-        *("a", "b", "c"),
-        *("a+b, convex", "a+b, rrf", "a+c, convex", "a+c, rrf", "b+c, convex", "b+c, rrf"),
-        *("a+b+c, convex", "a+b+c, rrf"),
-    ]
-
-
-def test_a_reranker_doubles_them():
-    names = [one.name for one in contenders(["a", "b"], reranker="judge@50")]
-    assert names == [
-        *("a", "b", "a+b, convex", "a+b, rrf"),
-        *("a, judge@50", "b, judge@50", "a+b, convex, judge@50", "a+b, rrf, judge@50"),
-    ]
 
 
 def test_every_row_scores_as_evaluate_scores_it_alone(corpus, tmp_path):
@@ -99,25 +83,6 @@ def test_pages_are_judged_as_pages(tmp_path):
     assert found.rows[0].scores["mrr@10"] == {"q1": 1, "q2": 1, "q3": 1}
 
 
-def test_a_sweep_stores_the_vectors_in_every_format_and_encodes_them_once(corpus, tmp_path):
-    compare(corpus, BOTH, tmp_path / "index")
-    rows = sweep(corpus, BOTH, tmp_path / "index")
-    assert [row.name for row in rows] == [f"bi-encoder {form}" for form in ("float32", "float16", "int8", "binary")]
-    sizes = [row.bytes_per_document for row in rows]
-    assert sizes == sorted(sizes, reverse=True)
-    plain = evaluate(corpus, Configuration(("bi-encoder",)), tmp_path / "index")
-    assert rows[0].scores == plain.scores
-    assert rows[0].p is None
-    assert all(0 < row.p <= 1 for row in rows[1:])
-
-
-def test_vectors_whose_length_fills_no_bytes_are_swept_without_binary(corpus, tmp_path):
-    odd = Configuration(("bi-encoder",), settings={"bi-encoder": {"model": "hash-embedder-20"}})
-    compare(corpus, odd, tmp_path / "index")
-    names = [row.name for row in sweep(corpus, odd, tmp_path / "index")]
-    assert names == ["bi-encoder float32", "bi-encoder float16", "bi-encoder int8"]
-
-
 def test_what_could_not_be_indexed_is_said_as_evaluate_says_it(tmp_path):
     questions = [{"question": "How hot is tea?", "file": "tea.txt"}, {"question": "Broken?", "file": "broken.pdf"}]
     folder = write_questions(tmp_path / "docs", [*questions, {"question": "Who won the cup?"}])
@@ -130,41 +95,86 @@ def test_what_could_not_be_indexed_is_said_as_evaluate_says_it(tmp_path):
     assert (found.queries, found.unanswerable, found.as_dict()["unanswerable"]) == (2, 1, 1)
 
 
-class Named(CannedRetriever):
-    """Prepared hits under a retriever's name, with scores that mean what cosines do."""
-
-    score_scale = ScoreScale(0.0, 1.0)
-
-    def __init__(self, name, scores):
-        super().__init__([Hit(make_document(source, DOCUMENTS[source])[1][0], score) for source, score in scores])
-        self.name = name
+def many_queries(folder, number):
+    """A corpus with so many queries that differ, and two more that are asked already."""
+    texts = [f"tea for {at} minutes" for at in range(number)] + [f"tea for {at} minutes" for at in (1, number - 2)]
+    queries = [json.dumps({"_id": f"q{at}", "text": text}) for at, text in enumerate(texts)]
+    return read_beir(write_beir(folder, queries=queries, qrels=[f"q{at}\ttea\t1" for at in range(len(texts))]))
 
 
-def test_short_lists_are_fused_as_a_hybrid_fuses_them(corpus):
-    both = [Named("a", [("tea", 0.9), ("bread", 0.8)]), Named("b", [("honey", 0.85)])]
-    running = contenders(["a", "b"])
-    found = search_side_by_side(AskedTwoWays(both, both), running, corpus, top_k=3)
-    expected = [hit.node.source for hit in HybridRetriever(both).retrieve("any", 3)]
-    assert expected == ["tea", "honey", "bread"]
-    assert found[running[2]].rankings["q-tea"] == expected
+def check_each_is_encoded_once(encoder, corpus):
+    documents, queries = Counter(chain(*encoder.documents)), Counter(chain(*encoder.queries))
+    assert {text: documents[text] for text in DOCUMENTS.values()} == dict.fromkeys(DOCUMENTS.values(), 1)
+    texts = set(corpus.queries.values())
+    assert {text: queries[text] for text in texts} == dict.fromkeys(texts, 1)
+    alone = [batch for batch in encoder.queries if len(batch) == 1 and batch[0] in texts]
+    assert len(alone) == TIMED, "what is timed is encoded alone, as a search encodes it"
 
 
-def test_a_corpus_for_bm25_alone_has_nothing_to_sweep(corpus, tmp_path):
-    alone = Configuration(("bm25",))
-    compare(corpus, alone, tmp_path / "index")
-    assert sweep(corpus, alone, tmp_path / "index") == []
+def test_each_text_is_encoded_once_an_encoder_whatever_is_compared(tmp_path):
+    corpus, encoder = many_queries(tmp_path / "many", TIMED + 31), NotingEmbedder()
+    both = OwnRetrievers(make=lambda: ("bm25", BiEncoderRetriever(encoder=encoder)))
+    found = compare(corpus, both, tmp_path / "index")
+    assert len(found.rows) == 4
+    assert (found.queries, found.timed) == (TIMED + 33, TIMED)
+    assert all(len(row.scores["ndcg@10"]) == TIMED + 33 for row in found.rows)
+    check_each_is_encoded_once(encoder, corpus)
+    compare(corpus, both, tmp_path / "index")
+    assert Counter(chain(*encoder.documents))[DOCUMENTS["tea"]] == 1, "what an index holds is not encoded again"
 
 
-def test_a_checkpoint_is_swept_over_formats_and_pooling(corpus, tmp_path):
-    model = str(tiny_checkpoint(tmp_path / "checkpoint"))
-    alone = Configuration(("colbert",), settings={"colbert": {"model": model}})
-    compare(corpus, alone, tmp_path / "index")
-    rows = {row.name: row for row in sweep(corpus, alone, tmp_path / "index")}
-    assert len(rows) == 4 * 3
-    sizes = [rows[f"colbert float32{pooled}"].bytes_per_document for pooled in ("", " pooled by 2", " pooled by 4")]
-    assert sizes == sorted(set(sizes), reverse=True)
-    assert rows["colbert float32"].p is None
-    assert all(row.p is not None for name, row in rows.items() if name != "colbert float32")
+@pytest.mark.slow
+def test_each_text_is_encoded_once_by_a_late_interaction_encoder_too(tmp_path):
+    corpus = many_queries(tmp_path / "many", TIMED + 31)
+    dense, late = NotingEmbedder(), NotingTokens(load_colbert(str(tiny_checkpoint(tmp_path / "checkpoint"))))
+    three = OwnRetrievers(
+        make=lambda: ("bm25", BiEncoderRetriever(encoder=dense), ColBERTRetriever(encoder=late, pool_factor=2))
+    )
+    assert len(compare(corpus, three, tmp_path / "index").rows) == 11
+    check_each_is_encoded_once(dense, corpus)
+    check_each_is_encoded_once(late, corpus)
+
+
+class Slow(NotingEmbedder):
+    """Takes 30 ms for a call, and a second for the first, as a model does that is loaded."""
+
+    def encode_queries(self, texts):
+        time.sleep(0.03 if self.queries else 1)
+        return super().encode_queries(texts)
+
+
+def test_a_timed_query_includes_its_encoding_and_not_the_loading_of_the_model(tmp_path):
+    queries = [json.dumps({"_id": f"q{at}", "text": text}) for at, text in enumerate(["", *QUERIES.values()])]
+    judged = [f"q{at}\ttea\t1" for at in range(4)]
+    corpus = read_beir(write_beir(tmp_path / "tiny", queries=queries, qrels=judged))
+    both = OwnRetrievers(make=lambda: ("bm25", BiEncoderRetriever(encoder=Slow())))
+    rows = {row.name: row for row in compare(corpus, both, tmp_path / "index").rows}
+    assert set(rows["bm25"].milliseconds) == {"q1", "q2", "q3"}, "an empty query would pass for a fast one"
+    assert rows["bm25"].p50_ms < 30
+    for name in ("bi-encoder", "bm25+bi-encoder, convex", "bm25+bi-encoder, rrf"):
+        assert all(30 <= taken < 500 for taken in rows[name].milliseconds.values()), name
+        assert len(rows[name].scores["ndcg@10"]) == 4
+
+
+class Breaking(NotingEmbedder):
+    """Breaks at a query."""
+
+    def encode_queries(self, texts):
+        if QUERIES["q-jar"] in texts:
+            raise RuntimeError("the encoder broke")
+        return super().encode_queries(texts)
+
+
+def test_a_retriever_that_fails_midway_leaves_an_index_that_serves_the_next_run(corpus, tmp_path):
+    broken = OwnRetrievers(make=lambda: ("bm25", BiEncoderRetriever(encoder=Breaking())))
+    for run in (compare, evaluate):
+        with pytest.raises(RuntimeError, match="the encoder broke"):
+            run(corpus, broken, tmp_path / "index")
+        assert not [it.name for it in threading.enumerate() if it.name.startswith("lateral")]
+    encoder = NotingEmbedder()
+    mended = OwnRetrievers(make=lambda: ("bm25", BiEncoderRetriever(encoder=encoder)))
+    assert len(compare(corpus, mended, tmp_path / "index").rows) == 4
+    assert not set(chain(*encoder.documents)) & set(DOCUMENTS.values())
 
 
 @pytest.fixture(scope="module")

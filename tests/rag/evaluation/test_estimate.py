@@ -1,9 +1,11 @@
 import random
+import time
 
 import pytest
 from colbert_checkpoints import tiny_checkpoint
 from lateral import RAG
 from lateral.errors import InvalidArgumentError, SourceRootError
+from lateral.rag.evaluation.encoding_pace import BATCH
 from lateral.rag.evaluation.estimate import estimate
 from lateral.retrievers.bi_encoder import BiEncoderRetriever
 from lateral.retrievers.bm25 import BM25Retriever
@@ -11,6 +13,7 @@ from lateral.retrievers.hash_embedder import HashEmbedder
 from lateral.retrievers.store.formats import FORMATS
 from pdfs import make_pdf
 
+LOADING = 2.0  # seconds: far more than one small file takes
 SAMPLE_FACTOR = 1.5  # how far a sample of a quarter of the files may be off
 
 
@@ -88,9 +91,23 @@ def test_bytes_at_each_compression_are_those_of_a_real_index(papers, tmp_path, f
 def test_time_memory_and_tokens_are_told(papers):
     found = estimate(papers, retrievers(), sample=8)
     assert 0 < found.seconds.low <= found.seconds.value <= found.seconds.high
-    assert found.load_seconds >= 0
     assert found.memory_bytes.value > found.vectors["bi-encoder"].bytes["float32"].value
     assert 0 < found.context_tokens <= 2_000 < found.context_tokens + found.prompt_tokens
+
+
+def test_the_seconds_of_loading_a_model_are_told_apart(papers):
+    class SlowToLoad(HashEmbedder):
+        loaded = False
+
+        def encode_documents(self, texts):
+            if not self.loaded:
+                time.sleep(LOADING)
+            self.loaded = True
+            return super().encode_documents(texts)
+
+    found = estimate(papers / "note-1.txt", [BiEncoderRetriever(encoder=SlowToLoad(64))])
+    assert found.load_seconds >= LOADING
+    assert found.seconds.value < LOADING
 
 
 def test_without_encoding_there_is_no_time_and_a_note_says_so(papers):
@@ -105,10 +122,12 @@ def test_token_vectors_are_counted_as_colbert_makes_them(papers, tmp_path):
 
     checkpoint = tiny_checkpoint(tmp_path / "tiny")
     chosen = (ColBERTRetriever(str(checkpoint)),)
-    source = papers / "note-1.txt"
+    source = tmp_path / "note.txt"
+    source.write_text((papers / "note-1.txt").read_text()[:2_000])
     with RAG(tmp_path / "index", retrievers=(ColBERTRetriever(str(checkpoint)),)) as rag:
         rag.add(source)
         truth = rag.status().vectors["colbert"].vectors
+        assert rag.status().chunks <= BATCH, "one batch is encoded whole, however slow the machine is"
     assert estimate(source, chosen).vectors["colbert"].vectors.value == truth
     counted = estimate(source, chosen, encode=False).vectors["colbert"].vectors.value
     assert ratio(counted, truth) < 1.3

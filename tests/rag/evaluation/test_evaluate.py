@@ -3,8 +3,9 @@ import shutil
 
 import pytest
 from builders import make_document
+from counting_encoders import NotingEmbedder, OwnRetrievers
 from judged_corpora import DOCUMENTS, QRELS, QUERIES, write_beir, write_questions
-from lateral import RAG
+from lateral import RAG, BiEncoderRetriever
 from lateral.errors import EncoderMismatchError, IndexConfigError, InvalidArgumentError, SourceRootError
 from lateral.rag.evaluation import Configuration, evaluate, read_beir, read_corpus, score_queries
 from lateral.rag.evaluation.result import percentile
@@ -91,20 +92,20 @@ def test_the_candidates_of_another_retriever_are_not_charged(corpus, tmp_path):
         (tmp_path / "index" / folder / ("0" * 32)).mkdir(parents=True)
         (tmp_path / "index" / folder / ("0" * 32) / "codes.bin").write_bytes(bytes(size))
     with BOTH.open(tmp_path / "index") as rag:
-        assert index_bytes(rag, ("bm25", "bi-encoder")) == pytest.approx(whole.index_bytes + 5_760, abs=200)
-        sizes = {name: index_bytes(rag, (name,)) for name in ("bm25", "bi-encoder")}
+        assert index_bytes(rag.status(), ("bm25", "bi-encoder")) == pytest.approx(whole.index_bytes + 5_760, abs=200)
+        sizes = {name: index_bytes(rag.status(), (name,)) for name in ("bm25", "bi-encoder")}
     shutil.rmtree(tmp_path / "index" / "bi-encoder-candidates")
     shutil.rmtree(tmp_path / "index" / "plaid-bi-encoder")
     with BOTH.open(tmp_path / "index") as rag:
-        assert index_bytes(rag, ("bm25",)) == sizes["bm25"]
-        assert index_bytes(rag, ("bi-encoder",)) == sizes["bi-encoder"] - 5_060
+        assert index_bytes(rag.status(), ("bm25",)) == sizes["bm25"]
+        assert index_bytes(rag.status(), ("bi-encoder",)) == sizes["bi-encoder"] - 5_060
 
 
 def test_segments_that_were_merged_are_not_counted(corpus, tmp_path):
     whole = evaluate(corpus, BOTH, tmp_path / "index")
     (tmp_path / "index" / "vectors" / ("0" * 32 + ".npy")).write_bytes(bytes(9_000))
     with BOTH.open(tmp_path / "index") as rag:
-        assert index_bytes(rag, ("bm25", "bi-encoder")) == pytest.approx(whole.index_bytes, abs=200)
+        assert index_bytes(rag.status(), ("bm25", "bi-encoder")) == pytest.approx(whole.index_bytes, abs=200)
 
 
 def test_an_index_of_something_else_is_refused(corpus, tmp_path):
@@ -213,6 +214,18 @@ def test_a_folder_that_is_neither_is_an_error(tmp_path):
     questions = write_questions(tmp_path / "docs") / "questions.jsonl"
     with pytest.raises(SourceRootError, match="there is no file or folder"):
         read_corpus(tmp_path / "nowhere", questions=questions)
+
+
+def test_an_empty_query_has_no_time_and_a_model_is_loaded_before_the_first(tmp_path):
+    queries = ['{"_id": "q-empty", "text": " "}', '{"_id": "q-tea", "text": "green tea"}']
+    corpus = read_beir(write_beir(tmp_path / "tiny", queries=queries, qrels=["q-empty\ttea\t1", "q-tea\ttea\t1"]))
+    encoder = NotingEmbedder()
+    dense = OwnRetrievers(make=lambda: (BiEncoderRetriever(encoder=encoder),))
+    result = evaluate(corpus, dense, tmp_path / "index")
+    assert (list(result.milliseconds), list(result.rankings)) == (["q-tea"], ["q-empty", "q-tea"])
+    assert len(encoder.queries) == 2
+    assert encoder.queries[0][0].startswith("warm up "), "and then words of a document, for BM25 and a reranker"
+    assert encoder.queries[1] == ["green tea"]
 
 
 def test_percentiles_are_values_that_were_met():

@@ -7,8 +7,8 @@ from colbert_checkpoints import tiny_checkpoint
 from judged_corpora import write_beir
 from lateral import RAG, BiEncoderRetriever, ColBERTRetriever
 from lateral.rag.evaluation import Configuration, compare, evaluate, read_beir
-from lateral.rag.evaluation.compare import TIMED
-from lateral.rag.evaluation.queries_ahead import TOGETHER, QueriesAhead, TokenQueriesAhead, ask_two_ways
+from lateral.rag.evaluation.queries_ahead import TOGETHER, ask_two_ways, queries_ahead, token_queries_ahead
+from lateral.rag.evaluation.side_by_side import TIMED
 from lateral.retrievers.bm25 import BM25Retriever
 from lateral.retrievers.hash_embedder import HashEmbedder
 from lateral.retrievers.models.colbert import load_colbert
@@ -31,7 +31,7 @@ class Noting(HashEmbedder):
 
 def test_each_query_is_encoded_once_and_many_together():
     encoder = Noting()
-    ahead = QueriesAhead(encoder, QUERIES)
+    ahead = queries_ahead(encoder, QUERIES)
     rows = [ahead.encode_queries([query])[0] for query in QUERIES]
     assert encoder.sizes == [TOGETHER, TOGETHER, 5]
     assert np.array_equal(rows, HashEmbedder(16).encode_queries(QUERIES))
@@ -39,7 +39,7 @@ def test_each_query_is_encoded_once_and_many_together():
 
 def test_other_queries_are_encoded_alone():
     encoder = Noting()
-    ahead = QueriesAhead(encoder, QUERIES)
+    ahead = queries_ahead(encoder, QUERIES)
     got = ahead.encode_queries(["something else", QUERIES[0]])
     assert encoder.sizes == [1, TOGETHER]
     assert np.array_equal(got, HashEmbedder(16).encode_queries(["something else", QUERIES[0]]))
@@ -54,7 +54,7 @@ def model(tmp_path_factory):
 @pytest.mark.slow
 def test_token_vectors_are_those_of_the_encoder(model):
     encoder = load_colbert(model, backend="sentence-transformers", device="cpu", dtype="float32")
-    ahead = TokenQueriesAhead(encoder, QUERIES)
+    ahead = token_queries_ahead(encoder, QUERIES)
     for query in (QUERIES[0], QUERIES[70], "something else"):
         (mine,), (theirs,) = ahead.encode_queries([query]), encoder.encode_queries([query])
         assert mine == pytest.approx(theirs, abs=1e-5)
@@ -62,8 +62,8 @@ def test_token_vectors_are_those_of_the_encoder(model):
     assert (ahead.space, ahead.special_tokens) == (encoder.space, encoder.special_tokens)
     assert ahead.count_tokens(["tea"]) == encoder.count_tokens(["tea"])
     assert isinstance(ahead, TokenEncoder)
-    assert isinstance(QueriesAhead(Noting(), []), Encoder)
-    assert not isinstance(QueriesAhead(Noting(), []), TokenEncoder)
+    assert isinstance(queries_ahead(Noting(), []), Encoder)
+    assert not isinstance(queries_ahead(Noting(), []), TokenEncoder)
 
 
 @pytest.mark.slow

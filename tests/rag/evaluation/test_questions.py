@@ -210,3 +210,25 @@ def test_a_sample_keeps_answerable_and_unanswerable_questions(tmp_path):
     corpus = read(tmp_path / "docs").sampled(1)
     assert list(corpus.queries) == list(corpus.qrels) == list(corpus.answers) == ["q1"]
     assert list(corpus.unanswerable) == ["q4"]
+
+
+def test_a_document_that_lists_the_questions_is_said(tmp_path):
+    folder = tmp_path / "docs"
+    write_questions(folder)
+    listed = "".join(f"| [ ] | {row['question']} |\n" for row in QUESTIONS)
+    (folder / "review.md").write_text(listed)
+    (folder / "old.jsonl").write_text("".join(json.dumps(row) + "\n" for row in QUESTIONS))
+    (remark,) = read_questions(folder, folder / "questions.jsonl").remarks
+    assert (remark.kind, remark.count, remark.first) == ("question_lists", 2, "'old.jsonl'")
+    (folder / "review.md").unlink()
+    (folder / "old.jsonl").unlink()
+    (folder / "tea.txt").write_text(f"{listed}Green tea is brewed at 80 degrees.")
+    assert read_questions(folder, folder / "questions.jsonl").remarks == (), "a page of frequent questions is expected"
+
+
+def test_of_two_questions_no_document_is_called_a_list(tmp_path):
+    folder = tmp_path / "docs"
+    two = [{"question": "How hot is tea?", "file": "tea.txt"}, {"question": "How big is the kettle?", "answer": "two"}]
+    write_questions(folder, two)
+    (folder / "notes.md").write_text("How hot is tea? How big is the kettle?")
+    assert read_questions(folder, folder / "questions.jsonl").remarks == ()

@@ -67,6 +67,14 @@ def test_a_sweep_and_oddities_have_their_own_parts():
     assert "indexed in" not in words
 
 
+def test_long_words_are_broken_and_what_is_wide_is_moved_in_its_box():
+    failed = LoadFailure("x" * 300, None, "CorruptDocumentError", "the file ends early")
+    page = Read(report_html(comparison(corpus="y" * 300, failed=(failed,))))
+    styles = [attrs.get("style", "") for tag, attrs in page.tags if tag in ("h1", "p")]
+    assert all("overflow-wrap:anywhere" in style for style in styles)
+    assert sum("overflow-x:auto" in attrs.get("style", "") for _, attrs in page.tags) == 2  # the picture, the table
+
+
 def test_documents_that_could_not_be_read_are_said():
     failed = LoadFailure("papers/<broken>.pdf", 3, "CorruptDocumentError", "the file ends early")
     words = " ".join(Read(report_html(comparison(failed=(failed,), unanswerable=2))).words)
@@ -109,6 +117,16 @@ def test_labels_of_crowded_points_do_not_overlap():
     assert len(boxes) == 12
     assert not any(meet(one, other) for one, other in combinations(boxes, 2))
     assert all(box[0] >= 0 and box[2] <= 760 and box[1] >= 0 and box[3] <= 440 for box in boxes)
+
+
+def test_a_name_without_room_is_left_out_and_the_marked_one_chooses_first():
+    points = [Point(f"bi-encoder+colbert, way {at}, cross-encoder@50", 800 + at, 0.5, 1.0) for at in range(60)]
+    crowded = scatter([*points, Point("the one to take", 830.0, 0.4999, 1.0, marked=True)])
+    boxes = boxes_of(crowded)
+    assert 2 < len(boxes) < 61
+    assert not any(meet(one, other) for one, other in combinations(boxes, 2))
+    assert 'font-weight="600">the one to take</text>' in crowded
+    assert crowded.count("<title>") == 61
 
 
 def test_one_point_alone_and_equal_points_can_be_drawn():

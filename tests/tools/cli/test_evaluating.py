@@ -226,7 +226,7 @@ def test_an_interruption_leaves_no_index_behind(home, tiny, tmp_path):
     deadline = time.monotonic() + 60
     while not list(temporary.glob("*/index/catalog.seal")) and time.monotonic() < deadline:
         time.sleep(0.05)
-    time.sleep(0.5)
+    time.sleep(0.5)  # by now it asks its queries
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=30)
     assert process.returncode == 130

@@ -51,6 +51,14 @@ def test_a_person_sees_examples_and_gets_a_list_to_check(papers):
     assert as_json(papers, "evaluate", "docs", "--retrievers", "bm25")["documents"] == 4
 
 
+def test_a_list_to_check_among_the_documents_is_said_where_it_spoils_what_is_measured(papers):
+    run(papers, "questions", "docs", "--out", "docs/questions.jsonl", "--review", "docs/review.html")
+    done = run(papers, "evaluate", "docs", "--retrievers", "bm25")
+    assert done.returncode == 0
+    assert "note 1 documents that hold the questions themselves" in done.stderr
+    assert "'review.html'" in done.stderr
+
+
 def test_nothing_is_overwritten_without_force(papers):
     (papers / "mine.jsonl").write_text("mine")
     for flags in (("--out", "mine.jsonl"), ("--out", "new.jsonl", "--review", "docs")):
