@@ -67,7 +67,7 @@ def read(file: SourceFile, pool: ParserPool | None = None) -> Document:
     return replace(
         document,
         metadata=freeze_metadata({**document.metadata, **named}),
-        warnings=(*document.warnings, *oddities(document.sections)),
+        warnings=(*document.warnings, *_blank(document), *oddities(document.sections)),
     )
 
 
@@ -164,6 +164,15 @@ def _parse_apart(file: SourceFile, pool: ParserPool | None) -> Document:
         return pool.parse(file)
     with ParserPool(1) as own:
         return own.parse(file)
+
+
+def _blank(document: Document) -> tuple[str, ...]:
+    """Returns a warning where nothing is on any page: such a file is indexed, and no search will ever find it."""
+    if document.warnings or any(section.text.strip() for section in document.sections):
+        return ()
+    count = len(document.sections)
+    blank = "its only page is blank" if count == 1 else f"all {count:,} pages are blank"
+    return (f"{blank}: nothing of it can be found",)
 
 
 def _check_unchanged(file: SourceFile) -> None:

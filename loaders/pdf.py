@@ -106,7 +106,7 @@ def _read_pages(pdf: PdfDocument, count: int) -> tuple[list[Section], _Troubles]
 
 
 def _page_text(pdf: PdfDocument, index: int, troubles: _Troubles) -> str:
-    from pypdfium2.raw import FPDFPage_CountObjects
+    from pypdfium2.raw import FPDFPage_CountObjects, FPDFPage_GetAnnotCount
 
     with closing(pdf[index]) as page, closing(page.get_textpage()) as textpage:
         if not page_pixels(*page.get_size()) <= MAX_PAGE_PIXELS:  # a size may be no number at all
@@ -116,7 +116,8 @@ def _page_text(pdf: PdfDocument, index: int, troubles: _Troubles) -> str:
         if " \n" in text or "\t\n" in text or text.endswith((" ", "\t")):  # looking is cheaper than replacing nothing
             text = LINE_SPACE.sub("", text)
         text = text.strip("\n")
-        if not text and FPDFPage_CountObjects(page) > 0:
+        # Without any object on it, a page may still show a stamp, a note or a form's fields.
+        if not text and (FPDFPage_CountObjects(page) > 0 or FPDFPage_GetAnnotCount(page) > 0):
             troubles.bare.append(index + 1)
         return text
 

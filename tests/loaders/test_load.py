@@ -132,6 +132,19 @@ class TestRead:
         (tmp_path / "a.pdf").write_bytes(make_pdf([None]))
         assert [section.text for section in read(the_file(tmp_path / "a.pdf")).sections] == [""]
 
+    @pytest.mark.parametrize(
+        ("pages", "warnings"),
+        [
+            ([[]], ("its only page is blank: nothing of it can be found",)),
+            ([[], [], []], ("all 3 pages are blank: nothing of it can be found",)),
+            ([[], ["text"]], ()),
+            ([[], None], ("page 2 has no text layer: run OCR on it first",)),
+        ],
+    )
+    def test_a_file_of_nothing_but_blank_pages_is_told(self, tmp_path, pages, warnings):
+        (tmp_path / "a.pdf").write_bytes(make_pdf(pages))
+        assert read(the_file(tmp_path / "a.pdf")).warnings == warnings
+
     @pytest.mark.parametrize("name", ["c.pdf", "d.txt"])
     def test_a_file_that_vanished_is_told(self, folder, name):
         file = the_file(folder / name)

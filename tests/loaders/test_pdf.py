@@ -63,6 +63,21 @@ def test_a_blank_page_is_no_page_without_a_text_layer(read):
     assert read(make_pdf([["text"], []])).warnings == ()
 
 
+def test_a_page_that_shows_an_annotation_alone_has_no_text_layer(read):
+    def stamp(pdf):
+        note = pikepdf.Dictionary(
+            Type=pikepdf.Name.Annot,
+            Subtype=pikepdf.Name.FreeText,
+            Rect=[50, 50, 250, 90],
+            Contents="Approved by Ann.",
+            DA="/Helv 12 Tf 0 g",
+        )
+        pdf.pages[1].Annots = pdf.make_indirect([pdf.make_indirect(note)])
+
+    document = read(changed(make_pdf([["text"], []]), stamp))
+    assert document.warnings == ("page 2 has no text layer: run OCR on it first",)
+
+
 @pytest.mark.parametrize(("width", "told"), [(7000, False), (20_000, True), (1_000_000, True)])
 def test_a_page_too_large_for_an_image_is_told_and_its_text_read(read, width, told):
     def widen(pdf):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import sys
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 
 from ...errors import ChatModelError, DocumentError, LateralError, StoreError
@@ -42,15 +40,21 @@ from .flags import (
 from .importing import import_index
 from .questioning import questions
 from .showing import show
+from .streams import drop_output, open_streams
 from .where import parse_where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from click import ClickException
+
     from ...rag.generators.generator import Generator
     from ...rag.indexing.report import AddReport
     from ...rag.pipeline import RAG
     from .settings import Settings
+else:
+    # From 0.26 on Typer brings a Click of its own, whose errors are not those of the package `click`.
+    ClickException = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 __all__ = ["add", "app", "ask", "doctor", "main", "remove", "search", "status", "sync", "verify"]
 
@@ -61,6 +65,7 @@ EXIT_MODEL = 4  # the chat model can't be had, and --strict was given
 EXITS = {StoreError: EXIT_INDEX, ChatModelError: EXIT_MODEL, DocumentError: EXIT_FAILED}  # others are EXIT_USAGE
 LOADING = "Loading the model and searching ..."
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+EXIT_UNREAD = 141  # 128 + SIGPIPE: who read the output, such as `head`, has left
 
 EPILOG = (
     "Exit codes: 0 all well, 1 some documents failed, 2 usage, 3 the index, 4 the chat model. Settings (index, "
@@ -83,26 +88,36 @@ app = typer.Typer(
 
 def main() -> None:
     """Runs the command line and ends the process with one of the exit codes of `EPILOG`."""
-    as_json = "--json" in sys.argv
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without Unicode shows a question mark, and no traceback
+    open_streams()
     try:
-        code = app(standalone_mode=False)
-    except click.ClickException as err:
-        if not as_json:
+        code = _run(as_json="--json" in sys.argv)
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):  # Typer and Rich make the one of the other, and the code 1, which is taken
+        drop_output()
+        code = EXIT_UNREAD
+    sys.exit(code)
+
+
+def _run(*, as_json: bool) -> int:
+    """Returns the exit code; what went wrong has been said."""
+    try:
+        code: int | None = app(standalone_mode=False)
+    except ClickException as err:
+        if as_json:
+            _tell("UsageError", err.format_message(), as_json)
+        else:
             from typer.rich_utils import rich_format_error
 
             rich_format_error(err)
-        _end(EXIT_USAGE, "UsageError", err.format_message(), as_json, said=not as_json)
-    except click.Abort:
+        return EXIT_USAGE
+    except typer.Abort:
         code = EXIT_INTERRUPTED
     except LateralError as err:
-        codes = (code for kind, code in EXITS.items() if isinstance(err, kind))
-        _end(next(codes, EXIT_USAGE), type(err).__name__, str(err), as_json)
+        _tell(type(err).__name__, str(err), as_json)
+        return next((code for kind, code in EXITS.items() if isinstance(err, kind)), EXIT_USAGE)
     if code == EXIT_INTERRUPTED:
-        _end(code, "Interrupted", "interrupted: what was committed is safe, run the same command to go on", as_json)
-    sys.exit(code or 0)
+        _tell("Interrupted", "interrupted: what was committed is safe, run the same command to go on", as_json)
+    return code or 0
 
 
 class _ShownFormatter(logging.Formatter):
@@ -239,16 +254,9 @@ def ask(
     from .building import build_generator
     from .output import print_answer_sources, print_json, waiting
 
-    settings = _settings(
-        index=index,
-        top_k=top_k,
-        fusion=fusion,
-        generator=generator,
-        base_url=base_url,
-        api_key_env=api_key_env,
-        strict=strict,
-    )
-    with _rag(settings, generator=build_generator(settings)) as rag:
+    flags = {"generator": generator, "base_url": base_url, "api_key_env": api_key_env, "strict": strict}
+    settings = _settings(index=index, top_k=top_k, fusion=fusion, **flags)
+    with _rag(settings, generator=build_generator(settings, flags)) as rag:
         with waiting(LOADING, off=as_json):
             stream = rag.stream(question, top_k=settings.top_k, where=parse_where(where))
             first = next(stream, "")
@@ -328,12 +336,11 @@ def _split(names: str | None) -> list[str] | None:
     return None if names is None else [name.strip() for name in names.split(",") if name.strip()]
 
 
-def _end(code: int, error: str, message: str, as_json: bool, *, said: bool = False) -> NoReturn:
+def _tell(error: str, message: str, as_json: bool) -> None:
     from ...retrievers.shading import shown_text
     from .output import print_json
 
     if as_json:
         print_json({"error": {"type": error, "message": message}})
-    elif not said:
+    else:
         typer.secho(shown_text(message), err=True, fg=typer.colors.RED)
-    sys.exit(code)

@@ -297,6 +297,34 @@ def test_how_long_is_answered_by_a_time(make_passage):
     assert answer.splitlines()[0] == "“Wait 7 to 10 days after flushing, then test the well.” [2]"
 
 
+CAT = "Felix is a grey cat who lives in the kitchen. {} Luna is the cat next door."
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("When was Felix found?", "He was found in the barn in 2019."),
+        ("In what month was Felix born?", "He was born in May."),
+        ("When is Felix fed?", "He is fed at half past six."),
+        ("At what time is Felix fed?", "He is fed in the evening."),
+        ("On which day is Felix brushed?", "He is brushed on Sundays."),
+    ],
+)
+def test_when_is_answered_by_a_date_or_a_time(ask, minilm, question, answer):
+    assert ask(question, CAT.format(answer), encoder=minilm, max_sentences=1) == f"“{answer}” [1]"
+
+
+def test_when_is_not_answered_by_any_figure(ask):
+    answer = ask("When does the pump run?", "The pump runs 5 kg of sand away. The pump runs at 5.", max_sentences=1)
+    assert answer == "“The pump runs at 5.” [1]"
+
+
+def test_a_clause_with_when_asks_for_no_time(ask):
+    text = "Fold the sheet when the red lamp blinks. In 2019 the lamp of the sheet was new."
+    assert ask("When the red lamp blinks, what do I fold?", text, max_sentences=1).startswith("“Fold the sheet")
+
+
 @pytest.mark.parametrize("encoder", [None, HashEmbedder(64)])
 @pytest.mark.parametrize("wanted", [211, 217, 223])
 def test_an_identifier_binds_the_quote_to_its_own_page(ask, encoder, wanted):

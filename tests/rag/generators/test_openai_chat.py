@@ -5,7 +5,13 @@ import time
 
 import openai_server as wire
 import pytest
-from lateral.errors import ChatModelReplyError, ChatModelTimeoutError, ChatModelUnavailableError, InvalidArgumentError
+from lateral.errors import (
+    ChatModelError,
+    ChatModelReplyError,
+    ChatModelTimeoutError,
+    ChatModelUnavailableError,
+    InvalidArgumentError,
+)
 from lateral.llm import Deadlines, Retries, Usage
 from lateral.rag.citing.citations import check_citations
 from lateral.rag.generators.degrading import DegradingStream, PassageGenerator
@@ -118,7 +124,7 @@ def test_without_a_model_the_answer_is_the_passages_with_citations(ask, make_pas
     stream = DegradingStream(generator, quoting(), build_messages(QUESTION, [make_passage(TEA)]))
     assert "".join(stream) == f"“{TEA}” [1]"
     assert stream.degraded == ("generator",)
-    assert stream.error is not None
+    assert isinstance(stream.error, ChatModelError)
 
 
 def test_without_a_server_the_answer_is_the_passages_and_later_at_once(make_passage):

@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 import subprocess
 import time
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from command_line import LATERAL, as_json, run
 from lateral import RAG
+from pdfs import make_pdf
 
 HIT_KEYS = {"id", "document_id", "source", "page", "score", "text", "trail"}
 CITATION_KEYS = {"n", "document_id", "source", "page", "quote", "boxes", "supported"}
@@ -56,6 +58,19 @@ def test_failures_give_exit_1_and_are_named_and_the_rest_is_added(home):
     assert "2 unchanged" in shown.stdout
 
 
+def test_pages_that_hold_no_text_are_told_at_adding_and_counted_in_the_status(home):
+    (home / "docs" / "blank.pdf").write_bytes(make_pdf([[], []]))
+    (home / "docs" / "scan.pdf").write_bytes(make_pdf([None, ["text"], None]))
+    added = run(home, "add", "docs")
+    assert added.stderr.splitlines() == [
+        "note docs/blank.pdf: all 2 pages are blank: nothing of it can be found",
+        "note docs/scan.pdf: pages 1, 3 have no text layer: run OCR on them first",
+    ]
+    status = run(home, "status")
+    assert "7, 4 without text" in status.stdout
+    assert status.stderr == added.stderr
+
+
 def test_sync_remove_status_and_verify(home):
     run(home, "add", "docs")
     (home / "docs" / "tea.txt").unlink()
@@ -98,6 +113,14 @@ def test_wrong_calls_end_with_a_sentence_and_the_right_code(home, arguments, cod
     assert done.stdout == ""
 
 
+def test_errors_of_usage_are_those_that_typer_raises_whichever_click_it_brings():
+    import typer
+    from lateral.tools.cli import app
+
+    assert not hasattr(app, "click"), "from 0.26 on Typer raises none of that package's errors"
+    assert issubclass(typer.BadParameter, app.ClickException)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -114,21 +137,19 @@ def test_wrong_calls_end_with_a_sentence_and_the_right_code(home, arguments, cod
         (("search",), 2, "Missing argument"),
     ],
 )
-def test_wrong_calls_on_an_index(home, arguments, code, message):
-    run(home, "add", "docs")
-    done = run(home, *arguments)
+def test_wrong_calls_on_an_index(shared, arguments, code, message):
+    done = run(shared, *arguments)
     assert done.returncode == code
     assert message in " ".join(done.stderr.split())
     if code:
         assert done.stdout == ""
         assert len(done.stderr) > 20
-        error = as_json(home, *arguments, code=code)["error"]
+        error = as_json(shared, *arguments, code=code)["error"]
         assert message in " ".join(error["message"].split())
 
 
-def test_a_where_filter_from_the_shell(home):
-    run(home, "add", "docs")
-    hits = as_json(home, "search", "kettle", "--where", '{"page": {"$gte": 2}}')["hits"]
+def test_a_where_filter_from_the_shell(shared):
+    hits = as_json(shared, "search", "kettle", "--where", '{"page": {"$gte": 2}}')["hits"]
     assert [hit["text"] for hit in hits] == ["Descale it monthly."]
 
 
@@ -169,17 +190,15 @@ def test_a_wrong_settings_file_is_named(home, text, message):
     assert message in done.stderr
 
 
-def test_output_survives_a_terminal_without_unicode(home):
-    run(home, "add", "docs")
+def test_output_survives_a_terminal_without_unicode(shared):
     for command in (("ask", "At how many degrees is green tea brewed?"), ("search", "tea"), ("status",)):
-        done = run(home, *command, PYTHONIOENCODING="ascii", LC_ALL="C")
+        done = run(shared, *command, PYTHONIOENCODING="ascii", LC_ALL="C")
         assert done.returncode == 0, done.stderr
         assert "tea" in done.stdout
 
 
-def test_marks_are_words_where_the_terminal_has_no_marks(home):
-    run(home, "add", "docs")
-    shown = run(home, "ask", "At how many degrees is green tea brewed?", PYTHONIOENCODING="ascii").stdout
+def test_marks_are_words_where_the_terminal_has_no_marks(shared):
+    shown = run(shared, "ask", "At how many degrees is green tea brewed?", PYTHONIOENCODING="ascii").stdout
     assert "[1] docs/tea.txt ok" in shown
 
 
@@ -204,6 +223,37 @@ def test_ctrl_c_says_that_what_was_committed_is_safe(home, as_json):
     assert "Traceback" not in noise
     said = json.loads(out)["error"]["message"] if as_json else noise
     assert "what was committed is safe, run the same command to go on" in " ".join(said.split())
+
+
+def run_unread(home, *arguments, **environment):
+    """Runs a command whose output nobody reads any more, as behind `| head -1`."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [LATERAL, *arguments],
+        cwd=home,
+        env={**os.environ, **environment},
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_leaves_early_ends_the_command_quietly(home, unbuffered):
+    for command in (("--help",), ("--version",), ("status", "--json"), ("add", "docs"), ("search", "tea"), ("status",)):
+        assert run_unread(home, *command, PYTHONUNBUFFERED=unbuffered) == (141, ""), command
+    assert as_json(home, "add", "docs")["unchanged"] == 2
+
+
+@pytest.mark.parametrize(("closed", "command", "code"), [(1, "status --json", 3), (1, "--version", 0), (2, "serch", 2)])
+def test_closed_streams_change_no_exit_code(home, closed, command, code):
+    shell = f'exec "{LATERAL}" {command} {closed}>&-'
+    done = subprocess.run(["sh", "-c", shell], cwd=home, capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False)
 
 
 def test_help_and_version_need_no_index(home):
@@ -266,16 +316,14 @@ def test_doctor_finds_every_backend_of_this_environment(home):
     assert [check["name"] for check in checks if not check["works"]] == []
 
 
-def test_no_hits_behind_a_filter_asks_whether_it_allows_anything(home):
-    run(home, "add", "docs")
-    assert "Does the filter allow any document?" in run(home, "search", "tea", "--where", '{"page": 99}').stdout
-    assert run(home, "search", "xylophone", "--where", '{"page": 99}', "--json").returncode == 0
+def test_no_hits_behind_a_filter_asks_whether_it_allows_anything(shared):
+    assert "Does the filter allow any document?" in run(shared, "search", "tea", "--where", '{"page": 99}').stdout
+    assert run(shared, "search", "xylophone", "--where", '{"page": 99}', "--json").returncode == 0
 
 
-def test_json_has_the_boxes_of_a_quote_on_its_page(home):
-    run(home, "add", "docs")
-    citation = as_json(home, "ask", "How many litres does the kettle hold?")["citations"][0]
-    assert (citation["source"], citation["page"]) == (str(home / "docs" / "kettle.pdf"), 1)
+def test_json_has_the_boxes_of_a_quote_on_its_page(shared):
+    citation = as_json(shared, "ask", "How many litres does the kettle hold?")["citations"][0]
+    assert (citation["source"], citation["page"]) == (str(shared / "docs" / "kettle.pdf"), 1)
     ((left, bottom, right, top),) = citation["boxes"]
     assert 0 < left < right < 612
     assert 0 < bottom < top < 792
