@@ -12,6 +12,7 @@ from lateral.rag.evaluation import read_beir, score_queries
 from lateral.rag.evaluation.measures import mean_scores
 from lateral.rag.evaluation.searching import search_all
 from lateral.retrievers.bi_encoder import BiEncoderRetriever
+from lateral.retrievers.hybrid import FUSIONS, HybridRetriever
 from lateral.retrievers.models import load_bi_encoder
 
 DEPTH = 100
@@ -69,6 +70,16 @@ def quality(corpus, index):
     return result
 
 
+def rankings(fusion):
+    """Returns what gives each query's documents by a fusion, best first."""
+
+    def ranked(corpus, index):
+        hybrid = HybridRetriever(opened(index)[0].retrievers, fusion=fusion)
+        return search_all(hybrid.retrieve, read_beir(corpus), DEPTH).rankings
+
+    return ranked
+
+
 def add_again(corpus, index):
     """Adds documents that the index holds."""
     rag, encoder = opened(index)
@@ -111,6 +122,7 @@ def retrieve(corpus, index):
 
 def main():
     measurements = {"build": build, "quality": quality, "add-again": add_again, "files": files, "retrieve": retrieve}
+    measurements |= {f"rankings-{fusion}": rankings(fusion) for fusion in FUSIONS}
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=measurements)
     parser.add_argument("corpus", type=Path)

@@ -12,6 +12,8 @@ REQUIREMENTS = {
         "llama-index-embeddings-huggingface",
         "llama-index-vector-stores-chroma",
         "llama-index-readers-file==0.7.*",
+        "llama-index-retrievers-bm25",
+        "pystemmer<3",
         "pypdf<7",
         "pandas<3",
     ),
@@ -35,6 +37,10 @@ def python_of(peer):
 
 def _constraints(requirements):
     """Returns the project's constraints without those on packages that the peer needs another version of."""
-    own = {re.split(r"[<=>]", it)[0] for it in requirements}
+    own = {_name(it) for it in requirements}
     lines = (ROOT / "constraints.txt").read_text().splitlines()
-    return "\n".join(line for line in lines if re.split(r"[<=>]", line)[0] not in own) + "\n"
+    return "\n".join(line for line in lines if _name(line) not in own) + "\n"
+
+
+def _name(requirement):
+    return re.split(r"[<=>]", requirement)[0].lower()

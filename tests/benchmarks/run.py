@@ -12,11 +12,12 @@ from pathlib import Path
 
 import core
 import files
+import fusion
 import late
 import speed
 from report import write
 
-GROUPS = {"core": core.rows, "files": files.rows, "speed": speed.rows, "late": late.rows}
+GROUPS = {"core": core.rows, "fusion": fusion.rows, "files": files.rows, "speed": speed.rows, "late": late.rows}
 
 
 def main():
