@@ -1,16 +1,15 @@
 """Replaces every document of an index that has a candidate stage, again and again, until it is killed.
 
-Run by retrievers/test_candidates_kill.py. Arguments: the index and the first version. It prints "committed VERSION"
-when a version has been committed, and "refreshed VERSION" when its candidate stage has been published too.
+Run by retrievers/test_candidates_kill.py. Arguments: the index and the first version.
 """
 
-import os
 import sys
 
 import numpy as np
 from lateral import RAG, ColBERTRetriever
 from lateral.retrievers.hash_embedder import HashEmbedder
 from lateral.retrievers.retriever import VectorSpace
+from version_writer import add_versions
 
 DIM = 64
 DOCUMENTS = 1_500
@@ -67,21 +66,11 @@ def open_rag(index):
     return RAG(index, retrievers=(Near(encoder=WordEncoder(), candidates=50),), chunk_size=64)
 
 
-def main():
-    """Adds new versions for ever."""
-    index, version = sys.argv[1], int(sys.argv[2])
-    rag = open_rag(index)
-    for number in range(version, version + 1_000):
-        told = []
-
-        def tell(progress, number=number, told=told):
-            if progress.done == DOCUMENTS and not told:
-                told.append(number)
-                os.write(1, f"committed {number}\n".encode())
-
-        rag.add(({"id": source, "text": text_of(source, number)} for source in SOURCES), on_progress=tell)
-        os.write(1, f"refreshed {number}\n".encode())
+def documents_of(version):
+    """Yields every document in a version."""
+    for source in SOURCES:
+        yield {"id": source, "text": text_of(source, version)}
 
 
 if __name__ == "__main__":
-    main()
+    add_versions(open_rag(sys.argv[1]), documents_of, first=int(sys.argv[2]), count=DOCUMENTS)

@@ -1,15 +1,14 @@
 """Replaces every document of an index, again and again, until it is killed; run by test_chroma_kill.py.
 
-Arguments: the index and the first version. It prints "committed VERSION" when a version has been committed, and
-"refreshed VERSION" when Chroma has been brought up to date too.
+Arguments: the index and the first version.
 """
 
-import os
 import sys
 
 from lateral import RAG
 from lateral.retrievers.bi_encoder import BiEncoderRetriever
 from lateral.retrievers.hash_embedder import HashEmbedder
+from version_writer import add_versions
 
 DOCUMENTS = 1_100  # more than are searched exactly beside Chroma: each version is built anew
 SOURCES = [f"doc-{number}" for number in range(DOCUMENTS)]
@@ -25,21 +24,11 @@ def open_rag(index):
     return RAG(index, retrievers=(BiEncoderRetriever(encoder=HashEmbedder(16), store="chroma"),), chunk_size=40)
 
 
-def main():
-    """Adds new versions for ever."""
-    index, version = sys.argv[1], int(sys.argv[2])
-    rag = open_rag(index)
-    for number in range(version, version + 1_000):
-        added = []
-
-        def tell(progress, number=number, added=added):
-            if progress.done == DOCUMENTS and not added:
-                added.append(number)
-                os.write(1, f"committed {number}\n".encode())
-
-        rag.add(({"id": source, "text": text_of(source, number)} for source in SOURCES), on_progress=tell)
-        os.write(1, f"refreshed {number}\n".encode())
+def documents_of(version):
+    """Yields every document in a version."""
+    for source in SOURCES:
+        yield {"id": source, "text": text_of(source, version)}
 
 
 if __name__ == "__main__":
-    main()
+    add_versions(open_rag(sys.argv[1]), documents_of, first=int(sys.argv[2]), count=DOCUMENTS)

@@ -6,7 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pdfs import make_pdf
+
 LATERAL = Path(sys.executable).with_name("lateral")
+
+
+def furnished(folder):
+    """Fills a working directory: a folder of files, and settings that name the embedder without a model."""
+    (folder / "docs").mkdir()
+    (folder / "docs" / "tea.txt").write_text("Green tea is brewed at 80 degrees for two minutes.")
+    (folder / "docs" / "kettle.pdf").write_bytes(make_pdf([["The kettle holds two litres."], ["Descale it monthly."]]))
+    (folder / "lateral.toml").write_text('model = "hash-embedder-64"\n')
+    return folder
 
 
 def run(home, *arguments, **environment):

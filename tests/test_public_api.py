@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 
 import lateral
@@ -60,8 +61,11 @@ def test_searching_words_loads_no_torch_and_no_framework(tmp_path):
 
 
 def test_every_public_name_is_there_and_is_the_one_of_its_module():
-    for name in lateral.__all__:
-        assert getattr(lateral, name) is not None
+    for name, place in lateral._PLACES.items():
+        value = getattr(lateral, name)
+        assert value.__name__ == name
+        assert value.__module__.startswith(f"lateral.{place}")
+    assert lateral.__version__ == version("lateral")
     assert set(lateral.__all__) - {"__version__"} == set(lateral._PLACES)
     assert set(lateral.__all__) <= set(dir(lateral))
 

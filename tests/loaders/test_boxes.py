@@ -258,17 +258,6 @@ class TestPool:
         (tmp_path / "a.pdf").write_bytes(make_pdf([["Boil it for", "one minute."], ["Boil it."]]))
         return str(tmp_path / "a.pdf")
 
-    @pytest.fixture
-    def pdfium(self, tmp_path, monkeypatch):
-        """Puts a library in the place of pdfium in processes that start from now on."""
-
-        def write(program):
-            (tmp_path / "library").mkdir()
-            (tmp_path / "library" / "pypdfium2.py").write_text(program)
-            monkeypatch.syspath_prepend(tmp_path / "library")
-
-        return write
-
     def test_boxes_come_as_found_here_in_the_order_of_the_stretches(self, path):
         stretches = [Stretch(2, "Boil it."), Stretch(1, "for one"), Stretch(1, "not there"), Stretch(1, "Boil")]
         with ParserPool(1) as pool:

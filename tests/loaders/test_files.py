@@ -3,8 +3,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 import pytest
 from lateral.errors import (
@@ -16,6 +14,7 @@ from lateral.errors import (
 from lateral.loaders import limits
 from lateral.loaders.files import SkippedFile, SourceFile, find_file, walk
 from lateral.loaders.node import LoadFailure
+from permissions import folder_without_rights
 
 
 def found(paths):
@@ -256,17 +255,8 @@ def test_a_folder_whose_name_is_no_text_is_one_failure(tmp_path, named):
 
 @pytest.fixture
 def folder_of_nobody():
-    """A folder of a user whom permissions bind, even where the tests run as root."""
-    with tempfile.TemporaryDirectory() as name:
-        was_root = os.geteuid() == 0
-        if was_root:
-            os.chown(name, 65534, -1)
-            os.seteuid(65534)
-        try:
-            yield Path(name)
-        finally:
-            if was_root:
-                os.seteuid(0)
+    with folder_without_rights() as folder:
+        yield folder
 
 
 @pytest.mark.parametrize("name", ["a.txt", "folder"])

@@ -1,11 +1,20 @@
+import base64
 import os
 import subprocess
 import sys
 
 import pytest
-from lateral.errors import ChangedDocumentError, CorruptDocumentError, EncryptedDocumentError, LimitExceededError
+from images import make_image
+from lateral.errors import (
+    ChangedDocumentError,
+    CorruptDocumentError,
+    EncryptedDocumentError,
+    InvalidArgumentError,
+    LimitExceededError,
+)
 from lateral.loaders import limits
-from lateral.loaders.parsing import MAX_REASON_CHARS, document_of, parse
+from lateral.loaders.page_image import PageImage
+from lateral.loaders.parsing import MAX_REASON_CHARS, document_of, page_image_of, parse
 from office_files import make_docx, make_pptx, make_xlsx
 from pdfs import make_pdf
 
@@ -77,6 +86,40 @@ class TestAnswers:
             document_of(answer, "/a.pdf")
         assert len(caught.value.reason) == MAX_REASON_CHARS
         assert caught.value.page == 3
+
+
+class TestPictures:
+    """What a taken-over parser may say of a page's picture."""
+
+    GOOD = base64.b64encode(make_image("png")).decode()
+
+    def test_a_picture_is_read(self):
+        assert page_image_of({"png": self.GOOD, "dpi": 75}, "/a.pdf", 3) == PageImage(
+            "/a.pdf", 3, 60, 40, 75.0, make_image("png")
+        )
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            {},
+            {"png": GOOD},
+            {"png": None, "dpi": 150},
+            {"png": "no base64!", "dpi": 150},
+            {"png": "ü", "dpi": 150},
+            {"png": base64.b64encode(make_image("gif")).decode(), "dpi": 150},
+            {"png": GOOD, "dpi": 0},
+            {"png": GOOD, "dpi": float("nan")},
+            {"png": GOOD, "dpi": "x"},
+            {"png": GOOD, "dpi": 10**400},
+        ],
+    )
+    def test_a_malformed_answer_makes_the_document_corrupt(self, answer):
+        with pytest.raises(CorruptDocumentError, match="malformed answer"):
+            page_image_of(answer, "/a.pdf", 1)
+
+    def test_a_refusal_is_bounded(self):
+        with pytest.raises(InvalidArgumentError, match=r"^x{500}$"):
+            page_image_of({"refused": "x" * 9999}, "/a.pdf", 1)
 
 
 def test_a_start_imports_only_what_parsing_needs():

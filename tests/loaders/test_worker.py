@@ -1,5 +1,4 @@
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -309,61 +308,6 @@ class TestClose:
     def test_bounds(self, options, match):
         with pytest.raises(InvalidArgumentError, match=match):
             ParserPool(**options)
-
-
-class TestDescriptors:
-    def test_descriptors_above_1023_are_fine(self, make):
-        run_with_descriptors(
-            make("a.html", b"one"),
-            """
-            held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
-            with ParserPool() as pool:
-                assert pool.parse(file).sections[0].text == "one"
-            """,
-        )
-
-    def test_none_left_is_an_error_of_ours_and_passes(self, make):
-        run_with_descriptors(
-            make("a.html", b"one"),
-            """
-            pool, held, errors = ParserPool(), [], 0
-            with contextlib.suppress(OSError):
-                while True:
-                    held.append(os.open(os.devnull, os.O_RDONLY))
-            while True:
-                try:
-                    text = pool.parse(file).sections[0].text
-                    break
-                except LateralError as err:
-                    assert "no parsing process can be started (Too many open files)" in str(err), err
-                    errors += 1
-                os.close(held.pop())  # one more each time: the failure comes at another place
-            assert (text, errors > 3) == ("one", True)
-            pool.close()
-            for descriptor in held:
-                os.close(descriptor)
-            assert len(os.listdir("/proc/self/fd")) == before
-            """,
-        )
-
-
-def run_with_descriptors(file, program):
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    if hard != resource.RLIM_INFINITY and hard < 2048:
-        pytest.skip(f"this system allows {hard} descriptors")
-    head = f"""
-        import contextlib, os, resource, subprocess, tempfile
-        from lateral.errors import LateralError
-        from lateral.loaders.files import SourceFile
-        from lateral.loaders.worker import ParserPool
-        resource.setrlimit(resource.RLIMIT_NOFILE, (2048, {hard}))
-        file = SourceFile({file.path!r}, "html", 3, 0, 0)
-        tempfile.gettempdir()
-        before = len(os.listdir("/proc/self/fd"))
-    """
-    code = textwrap.dedent(head) + textwrap.dedent(program)
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
 
 
 def ended(pid, *, seconds):

@@ -10,22 +10,24 @@ from pathlib import Path
 
 import chroma_writer
 import pytest
-from chroma_writer import DOCUMENTS, open_rag, text_of
+from chroma_writer import DOCUMENTS, documents_of, open_rag, text_of
+from version_writer import last_committed
 
 KILLS = 50
 INSIDE_AT_LEAST = 35
 WRITER = Path(chroma_writer.__file__)
 
 
-def unfinished(index):
-    """The stores that are being written: their generation has no manifest yet, which is written last."""
+def generations(index):
+    """Every folder that a store stands in, or is written in."""
     folder = index / "chroma"
     made = folder.iterdir() if folder.is_dir() else ()
-    return [
-        it / "store"
-        for it in made
-        if (it / "store" / "chroma.sqlite3").exists() and not (it / "manifest.json").exists()
-    ]
+    return [it for it in made if (it / "store" / "chroma.sqlite3").exists()]
+
+
+def unfinished(index):
+    """The stores that are being written: their generation has no manifest yet, which is written last."""
+    return [it / "store" for it in generations(index) if not (it / "manifest.json").exists()]
 
 
 def children(pid):
@@ -56,9 +58,7 @@ def kill_inside_refresh(index, version, whom, chance):
         os.killpg(writer.pid, signal.SIGCONT)
         told = writer.stdout.readline() + writer.stdout.readline()  # it goes on without Chroma
         os.killpg(writer.pid, signal.SIGKILL)
-    told = (told + writer.communicate()[0]).decode().split()
-    committed = [int(it) for at, it in enumerate(told) if at and told[at - 1] == "committed"]
-    return committed[-1], inside
+    return last_committed(told + writer.communicate()[0]), inside
 
 
 def check(index, version):
@@ -80,9 +80,14 @@ def check(index, version):
 @pytest.mark.timeout(600)
 def test_50_kills_inside_chroma_lose_nothing(tmp_path):
     index, chance = tmp_path / "index", random.Random(7)
+    with open_rag(index) as rag:  # a writer looks for what the killed left where something was published before
+        rag.add(documents_of(0))
+        assert generations(index)
     inside = 0
     for cycle in range(KILLS):
-        version, was_inside = kill_inside_refresh(index, cycle * 1_000, ("both", "writer", "chroma")[cycle % 3], chance)
+        version, was_inside = kill_inside_refresh(
+            index, 1 + cycle * 1_000, ("both", "writer", "chroma")[cycle % 3], chance
+        )
         inside += was_inside
         check(index, version)
     assert inside >= INSIDE_AT_LEAST, f"only {inside} of {KILLS} kills met an unfinished store"

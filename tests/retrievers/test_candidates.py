@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -211,11 +212,19 @@ def encoder(tmp_path_factory):
     return load_colbert(str(tiny_checkpoint(tmp_path_factory.mktemp("tiny") / "checkpoint")), offline=True)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, encoder):
+    """An index that tests copy."""
+    folder = tmp_path_factory.mktemp("made") / "index"
+    with RAG(folder, retrievers=(Near(encoder=encoder, candidates=20),)) as rag:
+        rag.add(documents(range(80)))
+    return folder
+
+
 @pytest.fixture
-def rag(tmp_path, encoder):
-    rag = RAG(tmp_path / "index", retrievers=(Near(encoder=encoder, candidates=20),))
-    rag.add(documents(range(80)))
-    return rag
+def rag(tmp_path, made, encoder):
+    shutil.copytree(made, tmp_path / "index")
+    return RAG(tmp_path / "index", retrievers=(Near(encoder=encoder, candidates=20),))
 
 
 def folder_of(rag):
@@ -291,7 +300,7 @@ def test_damaged_files_mean_exact_search_until_they_are_mended(rag, damage, capl
         assert hits(fresh) == exact_hits(fresh)
     assert "is damaged and not used" in caplog.text
     if damage != "changed":  # status reads no bytes of vectors; verify does
-        assert str(fresh.status().vectors["colbert"].candidates).startswith("damaged, search is exact")
+        assert str(fresh.status().vectors["colbert"].candidates).startswith("not usable, search is exact")
     assert [problem.cure for problem in fresh.verify().problems] == ["refresh"]
     assert fresh.verify(repair=True).remaining == ()
     assert folder_of(fresh) != folder

@@ -30,7 +30,7 @@ def candidates(rag):
     retriever = rag.retrievers[0]
     with rag.index.read() as snapshot:
         exact = retriever._search(snapshot)
-        near = retriever._near_of(snapshot, retriever._made(snapshot), exact)
+        near = retriever._shortlist.near(snapshot, retriever._made(snapshot), exact)
         return None if near is None else len(near.candidates(retriever._query(QUERY), exact.texts(), 5))
 
 
@@ -91,6 +91,9 @@ def test_a_stage_of_another_version_is_named_and_made_anew(rag, caplog):
     with caplog.at_level(logging.WARNING, logger="lateral"):
         assert candidates(open_rag(rag.index.folder)) is None
     assert "was made by another version: `lateral verify --repair` makes it anew" in caplog.text
+    status = rag.status()
+    assert not status.vectors["colbert"].candidates.is_usable
+    assert not status.derived_uses[NAME].fits
     [problem] = rag.verify().problems
     assert (problem.cure, problem.reason) == ("refresh", "it was made by another version: search is exact")
     assert rag.verify(repair=True).remaining == ()
@@ -105,7 +108,6 @@ def test_what_the_disk_refuses_is_no_file_that_is_published(tmp_path):
         write_reduced(tmp_path, "a.npy", reduced)  # 800 bytes of codes fit, 1,600 of texts do not
 
 
-@pytest.mark.skipif(not MAPS.exists(), reason="only Linux says which files a process has mapped")
 def test_closing_lets_go_of_the_files_and_the_next_search_opens_them(rag):
     def mapped():
         gc.collect()

@@ -11,6 +11,7 @@ from pathlib import Path
 import candidates_writer
 import pytest
 from candidates_writer import DOCUMENTS, SOURCES, open_rag, text_of
+from version_writer import last_committed
 
 KILLS = 20
 INSIDE_AT_LEAST = 8
@@ -43,10 +44,8 @@ def kill_inside_build(index, version, chance):
     os.kill(writer.pid, signal.SIGSTOP)  # frozen, so that what is seen is what the kill meets
     made = generations(index) - before
     writer.kill()
-    told = writer.communicate()[0].decode().split()
-    return max(int(it) for at, it in enumerate(told) if at and told[at - 1] == "committed"), len(
-        made - named(index)
-    ) == 1
+    told = writer.communicate()[0]
+    return last_committed(told), len(made - named(index)) == 1
 
 
 def check(index, version):

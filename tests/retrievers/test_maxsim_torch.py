@@ -312,9 +312,10 @@ def test_torch_is_not_loaded_for_an_encoder_that_computes_without_it():
         "import sys\nfrom lateral.retrievers.colbert import ColBERTRetriever\n"
         "from lateral.retrievers.device_tokens import accelerator\n"
         "class Encoder:\n    device = 'cuda:0'\n"
-        "assert accelerator(Encoder()) is None\nassert 'torch' not in sys.modules"
+        "print(accelerator(Encoder()), 'torch' in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "None False\n"
 
 
 def test_without_a_device_nothing_is_held():

@@ -43,9 +43,14 @@ def test_a_query_of_another_length_is_refused(tmp_path):
 
 @pytest.mark.parametrize("length", [0, 0.995, 1, 1.005])
 def test_zero_and_what_rounding_to_16_bits_makes_pass(length):
-    check_normalised(np.full((3, 4), length / 2, np.float32), "model")
+    assert check_normalised(np.full((3, 4), length / 2, np.float32), "model") is None
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_what_is_not_finite_is_left_to_others(value):
-    check_normalised(np.full((1, 4), value, np.float32), "model")
+    assert check_normalised(np.full((1, 4), value, np.float32), "model") is None
+
+
+def test_others_name_what_is_not_finite(tmp_path):
+    with pytest.raises(InvalidArgumentError, match="must give finite matrices"):
+        rag_with(tmp_path, documents=np.nan).add([{"id": "a", "text": "boil the water"}])

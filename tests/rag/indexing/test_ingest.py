@@ -101,10 +101,11 @@ class PatientEmbedder(HashEmbedder):
 
     def __init__(self):
         super().__init__(16)
-        self.let = threading.Event()
+        self.asked, self.let = threading.Event(), threading.Event()
         self.waited_in_vain = False
 
     def encode_documents(self, texts):
+        self.asked.set()
         self.waited_in_vain |= not self.let.wait(20)
         return super().encode_documents(texts)
 
@@ -125,7 +126,7 @@ def test_the_next_batch_is_read_while_one_is_encoded(tmp_path):
 
 def test_no_more_than_two_batches_are_held(tmp_path):
     embedder = PatientEmbedder()
-    read = 0
+    read, two_batches = 0, 3 * FIRST_NODES  # the second batch is twice as large
 
     def streamed():
         nonlocal read
@@ -136,8 +137,11 @@ def test_no_more_than_two_batches_are_held(tmp_path):
     rag = RAG(tmp_path / "index", retrievers=(BiEncoderRetriever(encoder=embedder),))
     run = threading.Thread(target=rag.add, args=(streamed(),))
     run.start()
-    time.sleep(1)
-    assert FIRST_NODES <= read <= 3 * FIRST_NODES  # the second batch is twice as large
+    deadline = time.monotonic() + 10
+    while read < two_batches and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.2)  # a third batch would be read now
+    assert read == two_batches
     embedder.let.set()
     run.join(60)
     assert read == 6 * FIRST_NODES
@@ -161,8 +165,8 @@ def test_closing_ends_the_encoding_after_the_texts_at_hand():
     thread = EncodingThread()
     texts = {bytes([number % 256, number // 256]): f"text {number}" for number in range(4 * ENCODE_BATCH)}
     future = thread.submit(SpaceEncoder(embedder, embedder.space), texts)
-    time.sleep(0.1)
-    threading.Timer(0.2, embedder.let.set).start()
+    assert embedder.asked.wait(20)
+    threading.Timer(0.5, embedder.let.set).start()  # by then it is being closed
     thread.close()
     assert thread.encoded == ENCODE_BATCH
     assert isinstance(future.exception(), CancelledError)

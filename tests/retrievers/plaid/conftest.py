@@ -39,6 +39,12 @@ def plaid_index(tmp_path_factory, encoder, exact_index):
     return folder
 
 
+@pytest.fixture(scope="session")
+def read_only(plaid_index, encoder):
+    """It, opened once, for tests that only search."""
+    return open_rag(plaid_index, encoder, index="plaid")
+
+
 @pytest.fixture
 def rag(tmp_path, plaid_index, encoder):
     """A copy of it that a test may change."""

@@ -88,20 +88,11 @@ def test_other_bits_and_another_space_than_the_index_was_made_for_are_named(rag,
     assert "holds vectors of another space: search is exact" in problem.reason
 
 
-def test_a_reader_uses_what_another_process_has_repaired(rag, encoder):
-    reader = open_rag(rag.index.folder, encoder)
-    file = generation_folder(rag) / "store" / "0.residuals.pt"
-    file.write_bytes(file.read_bytes()[:-1] + b"\xff")
-    assert found_by_plaid(reader, QUERIES[0]) is None
-    assert rag.verify(repair=True).remaining == ()
-    assert found_by_plaid(reader, QUERIES[0]) is not None
-
-
-def test_threads_that_share_a_pipeline_find_what_one_finds(rag, encoder, texts):
+def test_threads_that_share_a_pipeline_find_what_one_finds(read_only, encoder, texts):
     queries = [*QUERIES, *texts[::60]]
-    alone = {query: hits(rag, query) for query in queries}
-    assert found_by_plaid(rag, QUERIES[0]) is not None
-    shared, begin, told = open_rag(rag.index.folder, encoder), threading.Barrier(THREADS), []
+    alone = {query: hits(read_only, query) for query in queries}
+    assert found_by_plaid(read_only, QUERIES[0]) is not None
+    shared, begin, told = open_rag(read_only.index.folder, encoder), threading.Barrier(THREADS), []
 
     def ask(first):
         begin.wait()  # all open PLAID at once

@@ -28,17 +28,20 @@ def catalog(rag, statement, *values):
         return connection.execute(statement, values).fetchall()
 
 
-def test_a_flipped_bit_is_refused_by_name_and_repaired(rag, encoder, caplog):
+def test_a_flipped_bit_is_refused_by_name_and_repaired_for_readers_that_are_open_too(rag, encoder, caplog):
+    reader = open_rag(rag.index.folder, encoder)
     file = generation_folder(rag) / "store" / "0.residuals.pt"
     raw = bytearray(file.read_bytes())
     raw[len(raw) // 2] ^= 1
     file.write_bytes(raw)
     assert found_by_plaid(rag, QUERIES[0]) is None
+    assert found_by_plaid(reader, QUERIES[0]) is None
     assert "0.residuals.pt' is not the file that was published" in caplog.text
     assert hits(rag, QUERIES[0]) == exact(rag, QUERIES[0])
     assert [problem.cure for problem in rag.verify().problems] == ["refresh"]
     assert rag.verify(repair=True).remaining == ()
     assert generation_folder(rag) != file.parents[1]
+    assert found_by_plaid(reader, QUERIES[0]) is not None
     assert found_by_plaid(open_rag(rag.index.folder, encoder), QUERIES[0]) is not None
 
 
@@ -79,6 +82,9 @@ def test_a_generation_of_another_version_is_not_used(rag):
     (folder / "manifest.json").write_text(json.dumps({**manifest, "colbert": "0.1"}))
     with pytest.raises(PlaidFailed, match="made by another version"):
         Generation(folder)
+    status = rag.status()
+    assert not status.derived_uses["plaid"].fits
+    assert status.derived == ()
     (folder / "manifest.json").write_text(json.dumps({**manifest, "texts": 7}))
     with pytest.raises(PlaidFailed, match="names 300 texts in place of 7"):
         Generation(folder)

@@ -51,15 +51,15 @@ def recall(found, wanted):
     return len({name for name, _ in found} & {name for name, _ in wanted}) / len(wanted)
 
 
-def test_plaid_finds_what_exact_search_finds_with_the_same_scores(rag, texts):
+def test_plaid_finds_what_exact_search_finds_with_the_same_scores(read_only, texts):
     recalls = []
     for query in (*QUERIES, *texts[::30]):
-        assert found_by_plaid(rag, query) is not None
-        wanted = dict(exact(rag, query, 50))
-        found = hits(rag, query)
+        assert found_by_plaid(read_only, query) is not None
+        wanted = dict(exact(read_only, query, 50))
+        found = hits(read_only, query)
         assert [score for _, score in found] == sorted((score for _, score in found), reverse=True)
         assert all(score == pytest.approx(wanted[name], abs=1e-6) for name, score in found if name in wanted)
-        recalls.append(recall(found, exact(rag, query)))
+        recalls.append(recall(found, exact(read_only, query)))
     assert np.mean(recalls) >= 0.98
 
 
@@ -159,19 +159,19 @@ def test_many_changes_build_a_new_generation_beside_the_old_one(rag, texts):
         ({"third": 99}, False),
     ],
 )
-def test_a_filter_comes_before_top_k(rag, where, by_plaid):
+def test_a_filter_comes_before_top_k(read_only, where, by_plaid):
     for query in QUERIES:
-        wanted = exact(rag, query, 10, where)
-        found = hits(rag, query, 10, where)
-        assert (found_by_plaid(rag, query, 10, where) is not None) == by_plaid
+        wanted = exact(read_only, query, 10, where)
+        found = hits(read_only, query, 10, where)
+        assert (found_by_plaid(read_only, query, 10, where) is not None) == by_plaid
         assert len(found) == len(wanted)
         assert found == wanted if not by_plaid else recall(found, wanted) >= 0.9
 
 
 @pytest.mark.parametrize("top_k", [1, 10, 100, 300, 5_000])
-def test_there_are_as_many_hits_as_exact_search_has(rag, top_k):
+def test_there_are_as_many_hits_as_exact_search_has(read_only, top_k):
     for query in QUERIES[:2]:
-        assert len(hits(rag, query, top_k)) == len(exact(rag, query, top_k)) == min(top_k, 300)
+        assert len(hits(read_only, query, top_k)) == len(exact(read_only, query, top_k)) == min(top_k, 300)
 
 
 def test_equal_texts_have_a_hit_each(rag, texts):
@@ -182,13 +182,13 @@ def test_equal_texts_have_a_hit_each(rag, texts):
 
 
 @pytest.mark.parametrize("query", ["", "  "])
-def test_an_empty_query_has_no_hits(rag, query):
-    assert hits(rag, query) == []
+def test_an_empty_query_has_no_hits(read_only, query):
+    assert hits(read_only, query) == []
 
 
-def test_odd_queries_are_answered(rag):
+def test_odd_queries_are_answered(read_only):
     for query in ("?!", "water " * 5_000):
-        assert hits(rag, query)[0] == exact(rag, query)[0]
+        assert hits(read_only, query)[0] == exact(read_only, query)[0]
 
 
 def test_below_its_minimum_plaid_is_not_built_and_search_is_exact(tmp_path, encoder, texts, caplog):
@@ -206,17 +206,17 @@ def test_nothing_is_printed(rag, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_ragatouille_itself_opens_what_was_built_and_names_the_same(rag, tmp_path, checkpoint, capfd):
+def test_ragatouille_itself_opens_what_was_built_and_names_the_same(read_only, tmp_path, checkpoint, capfd):
     """What stands in a generation's folder is a RAGatouille index: only its passages and their ids are missing."""
-    retriever = rag.retrievers[0]
-    with rag.index.read() as snapshot:
+    retriever = read_only.retrievers[0]
+    with read_only.index.read() as snapshot:
         made = retriever._made(snapshot)
-        view = retriever._plaid_of(made).view(snapshot, made.space, retriever._search(snapshot))
+        view = retriever._shortlist.plaid(made).view(snapshot, made.space, retriever._search(snapshot))
     texts = len(view._text_of)
     matrices = {query: retriever._query(query) for query in QUERIES}
     mine = {it: view._opened.candidates(matrices[it], 10, np.ones(texts, np.bool_)).tolist() for it in QUERIES}
     theirs = tmp_path / "theirs"
-    shutil.copytree(generation_folder(rag) / "store", theirs)
+    shutil.copytree(generation_folder(read_only) / "store", theirs)
     (theirs / "collection.json").write_text(json.dumps([f"passage {at}" for at in range(texts)]))
     (theirs / "pid_docid_map.json").write_text(json.dumps({at: f"id {at}" for at in range(texts)}))
     metadata = json.loads((theirs / "metadata.json").read_text())

@@ -8,6 +8,7 @@ from pathlib import Path
 import plaid_writer
 import pytest
 from plaid_passages import COUNT, QUERIES, exact, found_by_plaid, hits, open_rag
+from version_writer import last_committed
 
 WRITER = Path(plaid_writer.__file__)
 DELAYS = (0.0, 3.0, 6.0)  # seconds into a build: while it imports, clusters, writes and is tried
@@ -32,8 +33,7 @@ def kill_inside_build(index, checkpoint, version, delay):
         time.sleep(0.01)
     time.sleep(delay)
     writer.kill()  # alone: what it started has to end with it
-    told = writer.communicate()[0].decode().split()
-    return max(int(it) for at, it in enumerate(told) if at and told[at - 1] == "committed")
+    return last_committed(writer.communicate()[0])
 
 
 @pytest.mark.slow

@@ -1,14 +1,23 @@
 import pytest
-from pdfs import make_pdf
+from command_line import furnished, run
 
 
 @pytest.fixture
 def home(tmp_path):
-    """A working directory with a folder of files and a settings file that names the embedder without a model."""
-    (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "tea.txt").write_text("Green tea is brewed at 80 degrees for two minutes.")
-    (tmp_path / "docs" / "kettle.pdf").write_bytes(
-        make_pdf([["The kettle holds two litres."], ["Descale it monthly."]])
-    )
-    (tmp_path / "lateral.toml").write_text('model = "hash-embedder-64"\n')
-    return tmp_path
+    """See `furnished`."""
+    return furnished(tmp_path)
+
+
+@pytest.fixture
+def indexed(home):
+    """The same with an index of the folder."""
+    assert run(home, "add", "docs").returncode == 0
+    return home
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """Such a directory with an index, made once, for tests that change nothing there."""
+    home = furnished(tmp_path_factory.mktemp("shared"))
+    assert run(home, "add", "docs").returncode == 0
+    return home

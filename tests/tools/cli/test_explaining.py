@@ -1,13 +1,15 @@
 import pytest
-from command_line import as_json, run
+from command_line import as_json, furnished, run
 
 QUERY = "how long is green tea brewed"
 
 
-@pytest.fixture
-def made(home):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """An index that tests only ask."""
+    home = furnished(tmp_path_factory.mktemp("made"))
     (home / "docs" / "honey.txt").write_text("Honey keeps for years. Bees \x1b[31mmake it from [red]nectar[/red].")
-    run(home, "add", "docs")
+    assert run(home, "add", "docs").returncode == 0
     return home
 
 
