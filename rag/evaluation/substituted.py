@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +14,19 @@ __all__ = ["Encode", "Matrices", "SubstitutedEncoder", "SubstitutedTokenEncoder"
 
 Matrices: TypeAlias = list[NDArray[np.float32]]  # one a text: for a bi-encoder a row
 Encode: TypeAlias = Callable[[Sequence[str]], Matrices]
+AnyEncoder = TypeVar("AnyEncoder", bound=Encoder | TokenEncoder)
 
 
-class SubstitutedEncoder:
-    """A bi-encoder with another way to the vectors of one side.
+class _Substituted(Generic[AnyEncoder]):
+    """An encoder with another way to the vectors of one side.
 
     Args:
         encoder: What it stands for.
         side: Whose vectors they are.
-        encode: Gives a matrix of one row a text.
+        encode: Gives a matrix a text.
     """
 
-    def __init__(self, encoder: Encoder, side: Side, *, encode: Encode) -> None:
+    def __init__(self, encoder: AnyEncoder, side: Side, *, encode: Encode) -> None:
         self._encoder = encoder
         self._side = side
         self._encode = encode
@@ -43,6 +44,10 @@ class SubstitutedEncoder:
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """As the encoder's."""
         return self._encoder.count_tokens(texts)
+
+
+class SubstitutedEncoder(_Substituted[Encoder]):
+    """A bi-encoder with another way to the vectors of one side: `encode` gives a matrix of one row a text."""
 
     def encode_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns document vectors, float32, shape (len(texts), dim)."""
@@ -56,38 +61,13 @@ class SubstitutedEncoder:
         return np.concatenate([*self._encode(texts), np.empty((0, self.space.dim), np.float32)])
 
 
-class SubstitutedTokenEncoder:
-    """A late-interaction encoder with another way to the vectors of one side; see `SubstitutedEncoder`.
-
-    Args:
-        encoder: What it stands for.
-        side: Whose vectors they are.
-        encode: Gives a matrix a text.
-    """
-
-    def __init__(self, encoder: TokenEncoder, side: Side, *, encode: Encode) -> None:
-        self._encoder = encoder
-        self._side = side
-        self._encode = encode
-
-    @property
-    def space(self) -> VectorSpace:
-        """As the encoder's, as is all below."""
-        return self._encoder.space
-
-    @property
-    def max_tokens(self) -> int:
-        """As the encoder's."""
-        return self._encoder.max_tokens
+class SubstitutedTokenEncoder(_Substituted[TokenEncoder]):
+    """A late-interaction encoder with another way to the vectors of one side."""
 
     @property
     def special_tokens(self) -> frozenset[str]:
         """As the encoder's."""
         return self._encoder.special_tokens
-
-    def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """As the encoder's."""
-        return self._encoder.count_tokens(texts)
 
     def encode_documents(self, texts: Sequence[str]) -> Matrices:
         """Returns a matrix a document."""
