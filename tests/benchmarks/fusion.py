@@ -37,7 +37,7 @@ def compared(name, fusion, qrels, ours, peer):
     mean = differences.mean()
     figure = (
         f"{np.mean(list(mine.values())):.4f} against {np.mean(list(theirs.values())):.4f}: "
-        f"{mean:+.4f} (95% {low:+.4f} to {high:+.4f}, p = {p:.3f})"
+        f"{mean:+.4f} (95% {low:+.4f} to {high:+.4f}, p {'< 0.001' if p < 0.001 else f'= {p:.3f}'})"
     )
     reached = {"not worse": mean >= 0 or p > ALPHA, "better": mean > 0 and p <= ALPHA}[CORPORA[name]]
     bar = CORPORA[name] if fusion == "convex" else ""

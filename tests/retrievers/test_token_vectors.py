@@ -114,7 +114,7 @@ def test_a_second_colbert_retriever_leaves_the_first_one_its_plaid(tmp_path):
         for name in ("plaid", "plaid-colbert-2"):
             writer.publish(name, lambda folder: (folder / "manifest.json").write_text("{}"))
         second.refresh(writer)
-    assert rag.status().derived == ("plaid",)
+    assert list(rag.status().derived_uses) == ["plaid"]
 
 
 def test_an_encoder_of_the_wrong_kind_is_refused():
