@@ -58,20 +58,19 @@ def build_rag(settings: Settings, flags: Mapping[str, Any], *, generator: Genera
     )
 
 
-def build_generator(settings: Settings, flags: Mapping[str, Any] | None = None) -> Generator | None:
+def build_generator(settings: Settings, flags: Mapping[str, Any]) -> Generator | None:
     """Returns the generator that the settings name, None for the extractive default.
 
     Args:
         settings: From files, environment and flags.
         flags: What was given on the command line: a server that a file or the environment keeps for another day is no
-            error without a model. None to hold all settings to that.
+            error without a model.
 
     Raises:
         InvalidArgumentError: A server is named or strictness asked for, but no model; or the key is missing.
     """
     if settings.generator is None:
-        asked = settings.model_dump() if flags is None else flags
-        if asked.get("base_url") is not None or asked.get("strict"):
+        if flags.get("base_url") is not None or flags.get("strict"):
             raise InvalidArgumentError("--base-url and --strict are for a chat model: name it with --generator MODEL")
         return None
     from ...rag.generators.openai_chat import OpenAIGenerator

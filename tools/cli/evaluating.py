@@ -275,7 +275,7 @@ def _answering(
     if judge is not None and not corpus.answers:
         raise InvalidArgumentError(f"--judge compares answers with those expected, and {corpus.name} expects none")
     client = None if judge is None else ChatClient(judge, base_url=settings.base_url, api_key_env=settings.api_key_env)
-    writer = build_generator(settings) if settings.generator is not None or client is None else None
+    writer = build_generator(settings, flags) if settings.generator is not None or client is None else None
     generator = PatientGenerator(writer) if isinstance(writer, OpenAIGenerator) else writer
     return _Answering(generator, None if client is None else AnswerJudge(client), settings.top_k)
 
