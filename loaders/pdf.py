@@ -73,8 +73,11 @@ def open_pdf(path: str, source: str) -> PdfDocument:
         CorruptDocumentError: It is no PDF that pdfium can open.
     """
     from pypdfium2 import PdfDocument, PdfiumError
-    from pypdfium2.raw import FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY
+    from pypdfium2.raw import FPDF_ERR_PASSWORD, FPDF_ERR_SECURITY, FPDF_LoadMemDocument
 
+    # pdfium tells the last error that it set, and sets none for a file without pages, which would have the error of the
+    # file before, such as a wrong password. So one is set first: that nothing at all is no PDF.
+    FPDF_LoadMemDocument(b"", 0, None)
     try:
         return PdfDocument(path)
     except PdfiumError as err:

@@ -1,5 +1,6 @@
 import pikepdf
 import pytest
+from bad_files import encrypted_pdf
 from lateral.errors import CorruptDocumentError, EncryptedDocumentError, LimitExceededError
 from lateral.loaders import limits
 from lateral.loaders.pdf import read_pdf
@@ -108,6 +109,15 @@ def test_a_password_is_asked_for(read):
     with pytest.raises(EncryptedDocumentError, match="needs a password") as caught:
         read(raw)
     assert caught.value.source == "the source"
+
+
+def test_a_pdf_without_pages_is_not_taken_for_the_locked_one_before_it(read, tmp_path):
+    with pytest.raises(EncryptedDocumentError):
+        read(encrypted_pdf())
+    with pikepdf.new() as pdf:
+        pdf.save(tmp_path / "none.pdf")
+    with pytest.raises(CorruptDocumentError, match="can't be opened"):
+        read((tmp_path / "none.pdf").read_bytes())
 
 
 def test_a_pdf_with_an_owner_password_only_is_read(read):
