@@ -1,4 +1,4 @@
-"""From documents to nodes: sentences packed greedily into chunks of a bounded number of tokens."""
+"""From documents to nodes: sentences packed evenly into chunks of a bounded number of tokens."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 DEFAULT_CHUNK_SIZE = 254  # the 256 tokens of the default embedding model, less its two markers
-DEFAULT_CHUNK_OVERLAP = 32  # one or two sentences
+DEFAULT_CHUNK_OVERLAP = 16  # a short sentence
 MIN_CHUNK_SIZE = 8  # fewer tokens can't hold a sentence of any language
 
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"

@@ -35,7 +35,7 @@ def load(paths: Paths, *, chunker: Chunker | None = None) -> Iterator[Node | Loa
 
     Args:
         paths: One path or several; files or folders.
-        chunker: How texts are cut; 254 words and punctuation marks with 32 of overlap when None.
+        chunker: How texts are cut; 254 words and punctuation marks with 16 of overlap when None.
 
     Raises:
         SourceRootError: A path does not exist or can't be read.

@@ -11,7 +11,7 @@ from itertools import islice, pairwise
 from ..errors import InvalidArgumentError
 from .sentences import split_sentences
 
-__all__ = ["CHARS_A_TOKEN", "CountTokens", "Span", "cut_texts", "pack"]
+__all__ = ["CHARS_A_TOKEN", "CountTokens", "Span", "cut_texts", "pack", "pack_evenly"]
 
 CountTokens = Callable[[Sequence[str]], list[int]]
 Span = tuple[int, int]
@@ -90,6 +90,34 @@ def pack(units: Sequence[Span], counts: Sequence[int], *, limit: int, max_chars:
     return spans
 
 
+def pack_evenly(
+    units: Sequence[Span], counts: Sequence[int], *, limit: int, max_chars: int, overlap: int
+) -> list[Span]:
+    """Returns as few spans as `pack` does, of about equal length: no short rest at the end.
+
+    A retriever compares short chunks and long ones by one measure, and what is left of a text in a last chunk of two
+    sentences is neither about the text nor about anything else: even chunks find more (notebooks/CHOOSING.md). The
+    spans are those of the lowest limit that is found to make no more of them.
+
+    Args:
+        units: As `pack`.
+        counts: As `pack`.
+        limit: As `pack`.
+        max_chars: As `pack`.
+        overlap: As `pack`.
+    """
+    spans = pack(units, counts, limit=limit, max_chars=max_chars, overlap=overlap)
+    enough, too_few = limit, sum(counts) // max(len(spans), 1) - 1  # a lower limit than their mean makes more spans
+    while len(spans) > 1 and enough - too_few > 1:
+        tried = (enough + too_few) // 2
+        found = pack(units, counts, limit=tried, max_chars=max_chars, overlap=overlap)
+        if len(found) <= len(spans):
+            spans, enough = found, tried
+        else:
+            too_few = tried
+    return spans
+
+
 def _fits(units: Sequence[Span], begin: int, end: int, tokens_fit: bool, max_chars: int) -> bool:
     return tokens_fit and units[end][1] - units[begin][0] <= max_chars
 
@@ -128,7 +156,7 @@ def _pack_all(cuts: Sequence[_Cut], count_tokens: CountTokens, overlap: int) -> 
     for _attempt in range(2):
         for cut, scale in zip(cuts, scales, strict=True):
             limit = int(cut.limit * scale)
-            cut.spans = pack(cut.units, cut.counts, limit=limit, max_chars=cut.max_chars, overlap=overlap)
+            cut.spans = pack_evenly(cut.units, cut.counts, limit=limit, max_chars=cut.max_chars, overlap=overlap)
         counts = _count_spans(cuts, count_tokens)
         scales = [cut.limit / max(cut.limit, *of_cut) for cut, of_cut in zip(cuts, counts, strict=True)]
         if all(scale == 1.0 or scale < WORST_SCALE for scale in scales):

@@ -69,7 +69,7 @@ class RAG:
         strict: Raise `ChatModelError` when the generator's model can't be had. Otherwise the answer is the passages
             that answer best, with their citations, and its `degraded` says "generator".
         chunk_size: Tokens of a chunk at most; None: what the encoder reads whole.
-        chunk_overlap: Tokens that neighbouring chunks share at most; None: 32.
+        chunk_overlap: Tokens that neighbouring chunks share at most; None: 16.
 
     Raises:
         InvalidArgumentError: The reranker or the generator has not the method of its contract, or there is no such

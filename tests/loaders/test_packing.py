@@ -14,6 +14,7 @@ from lateral.loaders.packing import (
     WHOLE_CHARS_A_TOKEN,
     cut_texts,
     pack,
+    pack_evenly,
 )
 
 
@@ -162,12 +163,13 @@ class TestTokenizersThatAreNotAdditive:
         # Eight sentences of one token each fill a span of 8, and cost 64; four cost 16; two cost 4.
         assert chunks("Aaa bbb. " * 16, squared, 8) == ["Aaa bbb. Aaa bbb."] * 8
 
-    @pytest.mark.parametrize(("surcharge", "sizes"), [(1.25, [8, 8, 4]), (1.26, [5, 5, 5, 5])])
+    @pytest.mark.parametrize(("surcharge", "sizes"), [(1.25, [7, 7, 6]), (1.26, [5, 5, 5, 5])])
     def test_a_count_too_high_by_up_to_a_quarter_packs_tighter_and_others_are_halved(self, surcharge, sizes):
         def count(texts):
             return [round(100 * n * (surcharge if n > 1 else 1)) for n in (text.count(".") for text in texts)]
 
-        # Ten sentences of 100 tokens fill 1,000 and cost 1,250: with the limit scaled by 0.8, eight cost 1,000.
+        # Ten sentences of 100 tokens fill 1,000 and cost 1,250: with the limit scaled by 0.8, eight cost 1,000:
+        # three spans, and evenly they are of seven or fewer.
         got = chunks("Aaa bbb. " * 20, count, 1000)
         assert [piece.count(".") for piece in got] == sizes
 
@@ -211,3 +213,34 @@ def test_pack_joins_units_within_tokens_and_characters():
     assert pack(units, [3, 3, 3, 3], limit=9, max_chars=500, overlap=3) == [(0, 20), (11, 110)]
     assert pack([(0, 5)], [99], limit=7, max_chars=2, overlap=0) == [(0, 5)]
     assert pack([], [], limit=7, max_chars=2, overlap=0) == []
+
+
+class TestPackEvenly:
+    @pytest.mark.parametrize(
+        ("counts", "limit", "overlap", "sizes"),
+        [
+            ([1] * 9, 8, 0, [5, 4]),  # greedily 8 and 1
+            ([1] * 21, 8, 0, [7, 7, 7]),  # greedily 8, 8 and 5
+            ([5, 1, 1, 1, 1], 6, 0, [1, 4]),  # greedily 2 and 3
+            ([1] * 9, 8, 2, [6, 5]),  # 5 that are new, 2 of them again
+            ([9, 1, 1], 4, 0, [1, 2]),  # what is over the limit stands alone
+            ([2, 2], 4, 0, [2]),
+            ([], 4, 0, []),
+        ],
+    )
+    def test_by_hand(self, counts, limit, overlap, sizes):
+        units = [(10 * at, 10 * at + 9) for at in range(len(counts))]
+        found = pack_evenly(units, counts, limit=limit, max_chars=1_000, overlap=overlap)
+        assert [(end + 1 - start) // 10 for start, end in found] == sizes
+
+    @given(st.lists(st.integers(1, 12), max_size=40), st.integers(1, 20), st.integers(0, 6))
+    def test_no_more_spans_than_greedily_and_the_longest_is_no_longer(self, counts, limit, overlap):
+        units = [(10 * at, 10 * at + 9) for at in range(len(counts))]
+        limits = {"limit": limit, "max_chars": 150, "overlap": overlap}
+        greedy, even = pack(units, counts, **limits), pack_evenly(units, counts, **limits)
+        longest = [
+            max((sum(counts[start // 10 : end // 10 + 1]) for start, end in spans), default=0) for spans in (greedy, even)
+        ]
+        assert len(even) <= len(greedy)
+        assert longest[1] <= longest[0]
+        assert {at for start, end in even for at in range(start, end + 1, 10)} == {start for start, _ in units}

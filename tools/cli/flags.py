@@ -92,7 +92,7 @@ SizeFlag = Annotated[
     typer.Option(help="Tokens of a new index's chunks at most (default: what the model reads).", show_default=False),
 ]
 OverlapFlag = Annotated[
-    int | None, typer.Option(help="Tokens that neighbouring chunks share at most (default: 32).", show_default=False)
+    int | None, typer.Option(help="Tokens that neighbouring chunks share at most (default: 16).", show_default=False)
 ]
 FusionFlag = Annotated[
     str | None,

@@ -42,7 +42,7 @@ def test_the_catalog_remembers_and_a_different_wish_is_an_error(rag, folder, tmp
 def test_chunks_are_as_long_as_the_encoder_reads_whole(rag, tmp_path):
     rag.add({"id": "long", "text": "word " * 2000})
     status = rag.status()
-    assert (status.chunk_size, status.chunk_overlap, status.cut_passages) == (512, 32, 0)
+    assert (status.chunk_size, status.chunk_overlap, status.cut_passages) == (512, 16, 0)
 
 
 def test_passages_longer_than_the_encoder_reads_are_counted_and_said(tmp_path, caplog):
