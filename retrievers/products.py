@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .store.formats import LARGEST_CODE, StoredVectors
-from .threads import in_threads
+from .threads import CORES, in_threads
 
 __all__ = ["Products", "products_with", "quantized"]
 
@@ -21,7 +20,6 @@ Task: TypeAlias = Callable[[], None]
 NORM_SLACK = 1e-5  # of a norm computed in float32
 BLOCK_ROWS = 16_384  # of bytes, multiplied at once at least: fewer are done before a thread has begun
 FLOAT_ROWS = 8_192  # multiplied as they are: 12 MB at 384 dimensions
-CORES = os.cpu_count() or 1
 DECODED_ROWS = 256  # of halves and signs, decoded to float32 at once: at 384 dimensions they stay in a core's cache
 
 

@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TypeVar
 
-__all__ = ["in_threads"]
+__all__ = ["CORES", "in_threads"]
+
+CORES = os.cpu_count() or 1  # asked once: with cold caches the question takes as long as a small search
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -25,6 +27,8 @@ def in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> lis
         function: Called with one item at a time.
         items: What to call it with.
     """
+    if min(len(items), CORES) <= 1:
+        return [function(item) for item in items]
     waiting = deque(enumerate(items))
     results: dict[int, Result] = {}
 
@@ -37,7 +41,7 @@ def in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> lis
                 waiting.clear()
                 raise
 
-    helpers = [_threads(os.getpid()).submit(work) for _ in range(min(os.cpu_count() or 1, len(items)) - 1)]
+    helpers = [_threads(os.getpid()).submit(work) for _ in range(min(CORES, len(items)) - 1)]
     try:
         work()
     finally:
@@ -57,4 +61,4 @@ def _next(waiting: deque[tuple[int, Item]]) -> tuple[int, Item] | None:
 @cache
 def _threads(process: int) -> ThreadPoolExecutor:
     """Returns the process's threads: a forked child has none of its parent's, and gets its own."""
-    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix=f"lateral-search-{process}")
+    return ThreadPoolExecutor(CORES, thread_name_prefix=f"lateral-search-{process}")
