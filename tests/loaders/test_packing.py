@@ -238,9 +238,10 @@ class TestPackEvenly:
         units = [(10 * at, 10 * at + 9) for at in range(len(counts))]
         limits = {"limit": limit, "max_chars": 150, "overlap": overlap}
         greedy, even = pack(units, counts, **limits), pack_evenly(units, counts, **limits)
-        longest = [
-            max((sum(counts[start // 10 : end // 10 + 1]) for start, end in spans), default=0) for spans in (greedy, even)
-        ]
+
+        def longest(found):
+            return max((sum(counts[start // 10 : end // 10 + 1]) for start, end in found), default=0)
+
         assert len(even) <= len(greedy)
-        assert longest[1] <= longest[0]
+        assert longest(even) <= longest(greedy)
         assert {at for start, end in even for at in range(start, end + 1, 10)} == {start for start, _ in units}

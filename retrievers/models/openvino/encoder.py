@@ -52,7 +52,7 @@ class OpenVINOEncoder:
     0.999 in bfloat16. The first text to encode exports the model if that was never done (a process of its own does it).
     Safe to share between threads, which encode at the same time.
 
-    8-bit integers are no precision here, as they don't pay: by static quantization (NNCF 3.4, on sentences of the corpus)
+    8-bit integers are no precision here, as they don't pay: by static quantization (NNCF 3.4, sentences of the corpus)
     MiniLM's queries took 0.8 of bfloat16's time and Cranfield lost 0.2 to 0.3 points of nDCG@10, and documents 0.9 of
     the time for 2 points.
 
