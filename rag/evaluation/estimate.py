@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -37,6 +37,7 @@ TIME_ERROR = 0.5  # a short measurement, of a machine that does other things too
 STORE_SECONDS = 0.0006  # to commit a node and put it into BM25, measured on two cores over 998 to 1,659 nodes
 MAPPED_ROW_BYTES = 48  # a chunk's id, the hash of its text, and the scores of a query
 CACHED_NODES, CACHED_NODE_BYTES = 20_000, 2_000  # as `lateral.retrievers.store.snapshot` keeps them
+DIGITS = 3  # of a number as JSON: a millisecond is less than any estimate tells
 TOP_K = 10  # hits that an answer is made from
 ASKED = "How long should I wait before testing a flooded well?"
 APPROXIMATE_ABOVE = 100_000  # chunks above which `--store auto` builds Chroma's graph too
@@ -106,7 +107,12 @@ class Estimate:
 
     def as_dict(self) -> dict[str, object]:
         """Returns the estimate as JSON values."""
-        return asdict(self)
+        return asdict(self, dict_factory=_rounded)
+
+
+def _rounded(pairs: Iterable[tuple[str, object]]) -> dict[str, object]:
+    """Returns values by name without what sums of shares leave behind: two pages are no 1.9999999999999998."""
+    return {name: round(value, DIGITS) if isinstance(value, float) else value for name, value in pairs}
 
 
 def estimate(

@@ -33,7 +33,8 @@ def read_corpus(folder: Path, *, questions: Path | None = None, split: str | Non
         split: Which judgements of a corpus in BEIR form; see `read_beir`.
 
     Raises:
-        InvalidArgumentError: The folder is neither, or a file can't be read; names file and line.
+        InvalidArgumentError: The folder is neither, a split is named and it is not in BEIR form, or a file can't be
+            read; names file and line.
         SourceRootError: The folder that the questions belong to is missing.
     """
     if questions is None and not os.path.isdir(folder):
@@ -44,6 +45,8 @@ def read_corpus(folder: Path, *, questions: Path | None = None, split: str | Non
         )
     if questions is None and is_beir(folder):
         return read_beir(folder, split=split)
+    if split is not None:
+        raise InvalidArgumentError(f"a split is of a corpus in BEIR form, got {split!r:.60} for a file of questions")
     return read_questions(folder, questions or find_questions(folder))
 
 

@@ -123,13 +123,15 @@ def read_questions(folder: Path, questions: Path) -> QuestionCorpus:
         SourceRootError: The folder is missing.
     """
     found = RemarkCounter()
-    rows = _by_question(read_question_rows(questions))
+    rows = _by_question(read_question_rows(questions), found)
     files = _files(folder, questions, found)
     names = FolderNames(folder, [file.path for file in files])
     judged = {query: _judged(group, names, found) for query, group in rows.items()}
     if not any(it.known or it.judged_by == "answer" for it in judged.values()):
+        called = next((row.file for group in rows.values() for row in group if row.file), None)
+        such = "" if called is None else f" (such as {called!r:.60}; the folder holds {min(names.names)!r:.60})"
         raise InvalidArgumentError(
-            f"{questions} names no file of '{folder}' and no answer for any question: nothing can be judged"
+            f"{questions} names no file of '{folder}'{such} and no answer for any question: nothing can be judged"
         )
     texts = {query: group[0].question for query, group in rows.items()}
     _note_lists(files, names, list(texts.values()), judged.values(), found)
@@ -186,11 +188,14 @@ def _note_lists(
         found.note("question_lists", words, f"{names.of(path)!r:.60}")
 
 
-def _by_question(rows: Iterable[QuestionRow]) -> dict[str, list[QuestionRow]]:
+def _by_question(rows: Iterable[QuestionRow], found: RemarkCounter) -> dict[str, list[QuestionRow]]:
     """Returns the rows of each question under its id: q1, q2 and so on, in the file's order."""
     groups: dict[str, list[QuestionRow]] = {}
     for row in rows:
-        groups.setdefault(_folded(row.question), []).append(row)
+        group = groups.setdefault(_folded(row.question), [])
+        if any((row.file, row.page, row.answer) == (it.file, it.page, it.answer) for it in group):
+            found.note("repeated_rows", "rows of questions that stand twice; each counts once", row.where)
+        group.append(row)
     return {f"q{number}": group for number, group in enumerate(groups.values(), start=1)}
 
 

@@ -42,10 +42,6 @@ class Estimated:
         """Returns the sum; the ranges add, as what makes one number large makes the other large."""
         return Estimated(self.value + other.value, self.low + other.low, self.high + other.high)
 
-    def as_dict(self) -> dict[str, float]:
-        """Returns the number as JSON values."""
-        return {name: round(getattr(self, name), 3) for name in ("value", "low", "high")}
-
 
 @dataclass(slots=True)
 class Stratum(Generic[Read]):

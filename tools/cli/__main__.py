@@ -1,5 +1,35 @@
-"""`python -m lateral.tools.cli`: the command line without its script."""
+"""`lateral`, and `python -m lateral.tools.cli`: the command line, which Ctrl-C ends quietly from the first moment."""
 
-from .app import main
+from __future__ import annotations
 
-main()
+import signal
+import sys
+
+from .interruption import EXIT_INTERRUPTED, Interruption
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Runs the command line and ends the process with its exit code.
+
+    The command line says that it was interrupted. Where it can't, as while its modules are imported, the process ends
+    without a word.
+    """
+    interruption = Interruption()
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # in the background it may be ignored
+        signal.signal(signal.SIGINT, interruption)
+    try:
+        from .app import main as run
+
+        run(interruption)
+    except SystemExit:
+        raise
+    except BaseException:
+        if not interruption.came:
+            raise
+        sys.exit(EXIT_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -38,6 +38,7 @@ from .flags import (
     WhereFlag,
 )
 from .importing import import_index
+from .interruption import EXIT_INTERRUPTED, Interruption
 from .questioning import questions
 from .showing import show
 from .streams import drop_output, open_streams
@@ -64,7 +65,6 @@ EXIT_INDEX = 3
 EXIT_MODEL = 4  # the chat model can't be had, and --strict was given
 EXITS = {StoreError: EXIT_INDEX, ChatModelError: EXIT_MODEL, DocumentError: EXIT_FAILED}  # others are EXIT_USAGE
 LOADING = "Loading the model and searching ..."
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
 EXIT_UNREAD = 141  # 128 + SIGPIPE: who read the output, such as `head`, has left
 
 EPILOG = (
@@ -81,16 +81,21 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # which joins the lines of a paragraph
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=EPILOG,
 )
 
 
-def main() -> None:
-    """Runs the command line and ends the process with one of the exit codes of `EPILOG`."""
+def main(interruption: Interruption | None = None) -> None:
+    """Runs the command line and ends the process with one of the exit codes of `EPILOG`.
+
+    Args:
+        interruption: What handles SIGINT, if anything of ours does.
+    """
     open_streams()
     try:
-        code = _run(as_json="--json" in sys.argv)
+        code = _run(interruption or Interruption(), as_json="--json" in sys.argv)
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit):  # Typer and Rich make the one of the other, and the code 1, which is taken
         drop_output()
@@ -98,11 +103,13 @@ def main() -> None:
     sys.exit(code)
 
 
-def _run(*, as_json: bool) -> int:
+def _run(interruption: Interruption, *, as_json: bool) -> int:
     """Returns the exit code; what went wrong has been said."""
     try:
-        code: int | None = app(standalone_mode=False)
+        code: int | None = app(standalone_mode=False, obj=interruption)
     except ClickException as err:
+        if "Did you mean" in err.message:  # Typer's words, and from 8.4 on Click puts its own behind them
+            vars(err)["possibilities"] = None
         if as_json:
             _tell("UsageError", err.format_message(), as_json)
         else:
@@ -112,11 +119,16 @@ def _run(*, as_json: bool) -> int:
         return EXIT_USAGE
     except typer.Abort:
         code = EXIT_INTERRUPTED
-    except LateralError as err:
-        _tell(type(err).__name__, str(err), as_json)
-        return next((code for kind, code in EXITS.items() if isinstance(err, kind)), EXIT_USAGE)
+    except Exception as err:
+        if interruption.came:  # amid an import, which failed then: as one of a package that is missing, for example
+            code = EXIT_INTERRUPTED
+        elif isinstance(err, LateralError):
+            _tell(type(err).__name__, str(err), as_json)
+            return next((code for kind, code in EXITS.items() if isinstance(err, kind)), EXIT_USAGE)
+        else:
+            raise
     if code == EXIT_INTERRUPTED:
-        _tell("Interrupted", "interrupted: what was committed is safe, run the same command to go on", as_json)
+        _tell("Interrupted", interruption.words, as_json)
     return code or 0
 
 
@@ -337,10 +349,13 @@ def _split(names: str | None) -> list[str] | None:
 
 
 def _tell(error: str, message: str, as_json: bool) -> None:
-    from ...retrievers.shading import shown_text
-    from .output import print_json
-
     if as_json:
+        from .output import print_json
+
         print_json({"error": {"type": error, "message": message}})
-    else:
-        typer.secho(shown_text(message), err=True, fg=typer.colors.RED)
+        return
+    if not message.isprintable():  # what comes after an interruption is, and NumPy may be half imported then
+        from ...retrievers.shading import shown_text
+
+        message = shown_text(message)
+    typer.secho(message, err=True, fg=typer.colors.RED)

@@ -21,6 +21,7 @@ from .evaluating import (
     read_configuration,
 )
 from .flags import ColBERTFlag, JsonFlag, LanguageFlag, ModelFlag, RetrieversFlag, SizeFlag
+from .interruption import INDEX_KEEPS, Interruption
 
 if TYPE_CHECKING:
     from ...rag.evaluation import Comparison, Configuration, JudgedCorpus
@@ -41,6 +42,7 @@ HtmlFlag = Annotated[
 
 
 def compare(
+    context: typer.Context,
     corpus: Annotated[
         Path,
         typer.Argument(help="A folder in BEIR form, or of documents with a questions file.", show_default=False),
@@ -68,6 +70,8 @@ def compare(
     fusion, with and without the reranker if one is named; each is tested against the baseline, and p is corrected for
     the number of tests.
     """
+    if index is None:
+        context.ensure_object(Interruption).begins_anew(INDEX_KEEPS)
     flags = {
         "retrievers": retrievers,
         "model": model,

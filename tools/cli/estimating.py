@@ -19,6 +19,7 @@ from .flags import (
     SizeFlag,
     VectorsFlag,
 )
+from .interruption import Interruption
 
 if TYPE_CHECKING:
     from ...rag.evaluation.estimate import Estimate, VectorEstimate
@@ -37,6 +38,7 @@ EncodeFlag = Annotated[bool, typer.Option("--no-encode", help="Load no model: ti
 
 
 def estimate(
+    context: typer.Context,
     paths: Annotated[list[Path], typer.Argument(help="Files and folders, as for `add`.", show_default=False)],
     sample: SampleFlag = DEFAULT_SAMPLE,
     no_encode: EncodeFlag = False,
@@ -55,6 +57,7 @@ def estimate(
     Documents, pages, chunks and vectors; bytes at each compression; minutes on this machine; memory at query time; what
     a chat model would read for an answer.
     """
+    context.ensure_object(Interruption).begins_anew()
     from tempfile import TemporaryDirectory
 
     from ...rag.evaluation.estimate import estimate as run_estimate

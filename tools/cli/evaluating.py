@@ -29,6 +29,7 @@ from .flags import (
     StoreFlag,
     VectorsFlag,
 )
+from .interruption import INDEX_KEEPS, Interruption
 
 if TYPE_CHECKING:
     from ...rag.evaluation import AnswerJudge, Configuration, EvaluationResult, JudgedCorpus
@@ -134,6 +135,8 @@ def evaluate(
     CORPUS is a folder in BEIR form (corpus.jsonl, queries.jsonl, qrels/test.tsv), or a folder of documents with a file
     of questions: question, and the file and page that answer it, or an answer that must be found.
     """
+    if index is None:
+        context.ensure_object(Interruption).begins_anew(INDEX_KEEPS)
     from ...rag.evaluation import read_corpus
     from .building import MAKING
 

@@ -13,6 +13,7 @@ import typer
 from ...errors import InvalidArgumentError
 from ...output_file import check_free
 from .flags import BaseUrlFlag, JsonFlag, KeyFlag
+from .interruption import Interruption
 
 if TYPE_CHECKING:
     from ...llm import ChatClient
@@ -27,9 +28,11 @@ __all__ = ["questions"]
 EXIT_FAILED = 1  # some documents failed, as for `lateral add`
 SHOWN = 3  # questions printed as examples
 WIDTH = 80
+READ_OTHERWISE = frozenset({".csv", ".tsv", ".json"})  # by `lateral evaluate`
 
 
 def questions(
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="A folder of documents.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", help="Write the questions here, as JSONL.", show_default=False)],
     review: Annotated[
@@ -65,6 +68,7 @@ def questions(
     Without a chat model they are known-item queries: salient sentences with words left out, headings, captions and
     titles. `lateral evaluate FOLDER --questions FILE` measures with them.
     """
+    context.ensure_object(Interruption).begins_anew()
     from ...rag.evaluation.folder_pages import read_pages
     from .output import waiting
     from .settings import load_settings
@@ -86,11 +90,14 @@ def _check_files(out: Path, review: Path | None, *, force: bool) -> None:
     """Raises unless the files can be written, before anything expensive is done.
 
     Raises:
-        InvalidArgumentError: One can't be, is there already and not to be replaced, or both are one.
+        InvalidArgumentError: One can't be, is there already and not to be replaced, or is named for another form, or
+            both are one.
     """
     from ...rag.evaluation.made_questions import REVIEW_SUFFIXES
 
     check_free(out, force=force, flag="--out")
+    if out.suffix.casefold() in READ_OTHERWISE:
+        raise InvalidArgumentError(f"--out writes JSONL, and {out.name!r:.80} is none: name it .jsonl")
     if review is not None:
         check_free(review, force=force, flag="--review", suffixes=REVIEW_SUFFIXES)
         if review.resolve() == out.resolve():

@@ -126,6 +126,14 @@ def test_unknown_files_are_counted_and_stay_judged(tmp_path):
     assert remark.first.endswith("questions.jsonl, line 5, 'gone.pdf'")
 
 
+def test_a_row_that_stands_twice_is_said_and_counts_once(tmp_path):
+    corpus = read(tmp_path / "docs", [*QUESTIONS, {**QUESTIONS[0], "question": "how hot  is green tea brewed?"}])
+    assert corpus.qrels["q1"] == {"tea.txt": 1}
+    (remark,) = corpus.remarks
+    assert (remark.kind, remark.count) == ("repeated_rows", 1)
+    assert remark.first.endswith("questions.jsonl, line 5")
+
+
 def test_files_that_can_not_be_read_are_counted(tmp_path):
     folder = write_questions(tmp_path / "docs")
     (folder / "empty.pdf").write_bytes(b"")
@@ -154,7 +162,10 @@ def test_files_that_can_not_be_read_are_counted(tmp_path):
             [{"question": "a", "file": "kettle.pdf", "page": 1}, {"question": "a", "file": "tea.txt"}],
             "line 2: this question expects a page in one row and a whole file in another",
         ),
-        ([{"question": "a", "file": "gone.txt"}], "names no file of .* and no answer for any question"),
+        (
+            [{"question": "a", "file": "TEA.txt"}],
+            r"names no file of .* \(such as 'TEA.txt'; the folder holds 'honey.md'\) and no answer for any question",
+        ),
         ([{"question": "a"}], "names no file of .* and no answer for any question"),
         ([], "holds no question"),
     ],

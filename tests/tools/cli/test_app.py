@@ -113,6 +113,14 @@ def test_wrong_calls_end_with_a_sentence_and_the_right_code(home, arguments, cod
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize(
+    "arguments", [("serch",), ("search", "tea", "--top_k", "3"), ("search", "tea", "--wehre", "{}")]
+)
+def test_what_was_meant_is_guessed_once(home, arguments):
+    assert run(home, *arguments).stderr.count("Did you mean") == 1
+    assert as_json(home, *arguments, code=2)["error"]["message"].count("Did you mean") == 1
+
+
 def test_errors_of_usage_are_those_that_typer_raises_whichever_click_it_brings():
     import typer
     from lateral.tools.cli import app
@@ -262,6 +270,10 @@ def test_help_and_version_need_no_index(home):
     for command in ("add", "sync", "remove", "status", "verify", "search", "ask", "doctor"):
         shown = run(home, command, "--help", COLUMNS="100").stdout
         assert "--json" in shown, command
+
+
+def test_the_lines_of_a_help_text_are_as_long_as_the_terminal_is_wide(home):
+    assert "or a folder of documents with a file of questions" in run(home, "evaluate", "--help", COLUMNS="200").stdout
 
 
 def test_doctor_imports_each_backend_and_gives_the_pip_line_for_what_is_missing():

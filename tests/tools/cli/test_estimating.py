@@ -16,6 +16,12 @@ def test_the_counts_are_those_of_the_index_that_is_made_then(home):
     assert found["seconds"]["value"] > 0
 
 
+def test_json_has_whole_counts_where_every_file_was_read(home):
+    (home / "docs" / "one.md").write_text("Bees make honey.".ljust(49, "."))  # 1 / 49 * 49 is below 1
+    found = as_json(home, "estimate", "docs/one.md", "--no-encode")
+    assert found["chunks"] == {"value": 1, "low": 1, "high": 1}
+
+
 def test_a_person_sees_a_table_of_eighty_columns(home):
     done = run(home, "estimate", "docs")
     assert (done.returncode, done.stderr) == (0, "")

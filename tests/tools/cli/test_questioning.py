@@ -118,6 +118,9 @@ def test_wrong_use_is_said(papers):
     assert (told.returncode, "--generator MODEL" in told.stderr) == (2, True)
     told = run(papers, "questions", "docs", "--out", "q.jsonl", "--images")
     assert (told.returncode, "--generator MODEL" in told.stderr) == (2, True)
+    told = run(papers, "questions", "docs", "--out", "q.csv")
+    assert (told.returncode, "--out writes JSONL, and 'q.csv' is none" in told.stderr) == (2, True)
+    assert not (papers / "q.csv").exists()
     (papers / "empty").mkdir()
     failed = as_json(papers, "questions", "empty", "--out", "q.jsonl", code=2)
     assert "holds no text to ask about" in failed["error"]["message"]
