@@ -9,6 +9,7 @@ from functools import cached_property, partial
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arguments import check_not_negative
 from ..errors import InvalidArgumentError
 from ..loaders.node import Node
 from .bi_encoder import check_space
@@ -17,7 +18,7 @@ from .device_tokens import DeviceTokens, accelerator
 from .explanation import Explanation
 from .hit import Hit, check_top_k
 from .indexed import attached, hits_at, opened, storage_space
-from .maxsim import MaxSimSearch, token_segment
+from .maxsim import DEFAULT_CACHE_BYTES, MaxSimSearch, token_segment
 from .models import lasting_name
 from .models.colbert import ColbertBackend, load_colbert
 from .retriever import TokenEncoder, Where
@@ -38,7 +39,9 @@ class ColBERTRetriever:
 
     The score is the mean similarity of the query's tokens to their best matches, in [-1, 1]: MaxSim divided by their
     number, which does not change the order and can be compared between queries. Scores are exact, from the index's own
-    vectors; a filter comes before the top_k. An empty query has no hits, and neither has a node without tokens.
+    vectors; a filter comes before the top_k. An empty query has no hits, and neither has a node without tokens. A query
+    is read as far as the checkpoint says (its query_maxlen), and what is beyond is cut without a word; one of
+    punctuation alone is matched like any other.
 
     Up to about four million token vectors every text is scored. Above, those are that come near by token vectors of
     less precision: `lateral status` shows how many of the best are among them. Those vectors are derived, and
@@ -67,10 +70,13 @@ class ColBERTRetriever:
             otherwise moves with the next write: no vector is encoded again.
         bits: How many PLAID keeps of each dimension, beside its centroids: 1, 2 or 4; None: as the index was made, 2
             for a new one.
+        cache_bytes: How much memory token vectors may take between searches, at a byte a dimension. Where those of an
+            index take more, each search reads them anew.
 
     Raises:
         InvalidArgumentError: There is neither a model nor an encoder, the format is none, pool_factor or candidates
-            is below 1, index or bits is none of those offered, or bits are said without index="plaid".
+            is below 1, cache_bytes below 0, index or bits is none of those offered, or bits are said without
+            index="plaid".
 
     Source:
         Khattab & Zaharia 2020, ColBERT, section 3; Santhanam et al. 2022, PLAID.
@@ -91,6 +97,7 @@ class ColBERTRetriever:
         candidates: int = CANDIDATES,
         index: str | None = None,
         bits: int | str | None = None,
+        cache_bytes: int = DEFAULT_CACHE_BYTES,
     ) -> None:
         if model is None and encoder is None:
             raise InvalidArgumentError(
@@ -106,6 +113,7 @@ class ColBERTRetriever:
         self.format = None if vectors is None else check_format(vectors)
         self._pool_factor = check_pool_factor(pool_factor)
         self._shortlist = Shortlist(self.name, index, bits=bits, candidates=candidates, exact_up_to=self.exact_up_to)
+        self._cache_bytes = check_not_negative("cache_bytes", cache_bytes)
         self._pooled: TokenEncoder | None = None
         self._computing: list[TokenEncoder] = []  # the encoder without pooling, once it is there
         self._on_device = DeviceTokens(partial(_place, self._computing))
@@ -240,7 +248,8 @@ class ColBERTRetriever:
 
         def build() -> MaxSimSearch:
             segments = [token_segment(rows) for rows in snapshot.vectors(space)]
-            return MaxSimSearch(segments, len(snapshot.chunk_ids()), device=self._on_device)
+            chunks = len(snapshot.chunk_ids())
+            return MaxSimSearch(segments, chunks, cache_bytes=self._cache_bytes, device=self._on_device)
 
         # By the segments: a generation's may be merged, and what names candidates is then of the merged ones.
         files = sorted(segment.file for _, segment in snapshot.segments())

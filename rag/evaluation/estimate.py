@@ -205,7 +205,8 @@ def _vectors(retriever: IndexedRetriever, paces: Mapping[str, EncodingPace], tex
     space = storage_space(retriever)
     if space is None:
         return None
-    vectors = texts.scaled(paces[retriever.name].rows_a_text)
+    pace = paces[retriever.name]
+    vectors = _uncertain(texts.scaled(pace.rows_a_text), pace.rows_error)
     low, value, high = (vector_bytes(count, space.dim) for count in (vectors.low, vectors.value, vectors.high))
     sizes = {str(form): Estimated(value[form], low[form], high[form]) for form in value}
     return VectorEstimate(space.model, space.dim, space.format, vectors, sizes)

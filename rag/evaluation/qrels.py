@@ -32,7 +32,6 @@ def read_qrels(path: Path, found: RemarkCounter) -> dict[str, dict[str, int]]:
             contradict each other; names file and line.
     """
     qrels: dict[str, dict[str, int]] = {}
-    judgements = 0
     for index, (number, line) in enumerate(read_lines(path)):
         where = f"{path}, line {number}"
         fields = _fields(line)
@@ -42,15 +41,14 @@ def read_qrels(path: Path, found: RemarkCounter) -> dict[str, dict[str, int]]:
         if grade < 0:
             found.note("negative_grades", "negative grades, taken as 0 (not relevant)", where)
         grades, value = qrels.setdefault(query, {}), max(grade, 0)
+        if document in grades:
+            found.note("repeated_judgements", "judgements that stand twice", where)
         if grades.setdefault(document, value) != value:
             raise InvalidArgumentError(
                 f"{where}: query {query!r} and document {document!r} are judged {grade} here and {grades[document]} "
                 "above: keep one"
             )
-        judgements += 1
-    if judgements > (distinct := sum(map(len, qrels.values()))):
-        found.note("repeated_judgements", "judgements that stand twice", str(path), count=judgements - distinct)
-    if not judgements:
+    if not qrels:
         raise InvalidArgumentError(f"{path} holds no judgement: expected lines of query, document and grade")
     return qrels
 

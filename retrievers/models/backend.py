@@ -51,13 +51,15 @@ def openvino_precision(
     check_dtype(dtype)
     if backend == "torch" or (backend == "auto" and not (_is_installed() and is_cpu_likely(device))):
         return None
-    reason = cpu_refusal(device, dtype) or refuse()
+    wished = cpu_refusal(device, dtype)
+    reason = wished or refuse()
     if reason and backend == "openvino":
         raise InvalidArgumentError(
             f"backend 'openvino' can't serve {model[:SHOWN_CHARS]!r}: {reason}; backend='torch' can"
         )
     if reason:
-        logger.info("%s: sentence-transformers runs it, as OpenVINO can't: %s", model[:SHOWN_CHARS], reason)
+        level = logging.INFO if wished else logging.WARNING  # of what one wished for one knows
+        logger.log(level, "%s: sentence-transformers runs it, as OpenVINO can't: %s", model[:SHOWN_CHARS], reason)
         return None
     if not _is_installed():
         for module in EXPORTERS:

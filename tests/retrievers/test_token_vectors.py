@@ -1,43 +1,14 @@
 """What only token vectors bring: texts without any, values too large, long queries, encoders of the wrong kind."""
 
-import numpy as np
+import tracemalloc
+
 import pytest
 from lateral import RAG, BiEncoderRetriever, BM25Retriever, ColBERTRetriever
 from lateral.errors import EncoderMismatchError, IndexConfigError, InvalidArgumentError
 from lateral.retrievers import HashEmbedder
 from lateral.retrievers.retriever import VectorSpace
 from lateral.retrievers.store import Index
-
-DIM = 16
-
-
-class WordVectors:
-    """A late-interaction encoder without a model: a random unit vector for each word, none for a figure."""
-
-    max_tokens = 1_000
-    special_tokens = frozenset()
-
-    def __init__(self, scale=1.0):
-        self.scale = scale
-        self.space = VectorSpace(f"words-{scale}", DIM, "words")
-
-    def tokens(self, text, side):
-        return [word for word in text.lower().split() if not word.isdigit()]
-
-    def count_tokens(self, texts):
-        return [len(text.split()) for text in texts]
-
-    def encode_documents(self, texts):
-        return [self._matrix(self.tokens(text, "document")) for text in texts]
-
-    encode_queries = encode_documents
-
-    def _matrix(self, words):
-        rows = np.empty((len(words), DIM), np.float32)
-        for row, word in zip(rows, words, strict=True):
-            row[:] = np.random.default_rng(list(word.encode())).standard_normal(DIM)
-            row *= self.scale / np.linalg.norm(row)
-        return rows
+from word_vectors import DIM, WordVectors
 
 
 @pytest.fixture
@@ -76,6 +47,30 @@ def test_a_long_query_is_scored_in_runs_as_in_one(rag):
     assert [hit.node.source for hit in long] == [hit.node.source for hit in whole] == ["a", "b"]
     for short_hit, long_hit in zip(whole, long, strict=True):
         assert long_hit.score == pytest.approx(short_hit.score, abs=1e-5)
+
+
+def test_token_vectors_stay_in_memory_up_to_cache_bytes(rag):
+    rag.add([{"id": str(at), "text": " ".join(f"w{at}x{word}" for word in range(200))} for at in range(20)])
+    vectors = 20 * 200 * DIM  # at a byte each
+    found, held = [], []
+    for cache_bytes in (vectors - 1, vectors):
+        with RAG(
+            rag.index.folder, retrievers=(ColBERTRetriever(encoder=WordVectors(), cache_bytes=cache_bytes),)
+        ) as opened:
+            opened.retrieve("w0x0")  # what is read once
+            tracemalloc.start()
+            opened.index.close()
+            before = tracemalloc.get_traced_memory()[0]
+            found.append([(hit.node.source, hit.score) for hit in opened.retrieve("w7x5", top_k=3)])
+            held.append(tracemalloc.get_traced_memory()[0] - before)
+            tracemalloc.stop()
+    assert found[0] == found[1]
+    assert held[1] - held[0] > vectors / 2
+
+
+def test_cache_bytes_below_0_are_refused():
+    with pytest.raises(InvalidArgumentError, match="cache_bytes must be a whole number of at least 0, got -1"):
+        ColBERTRetriever(encoder=WordVectors(), cache_bytes=-1)
 
 
 def test_a_score_is_in_its_scale(tmp_path):

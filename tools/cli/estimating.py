@@ -20,6 +20,7 @@ from .flags import (
     VectorsFlag,
 )
 from .interruption import Interruption
+from .sizes import shown_bytes
 
 if TYPE_CHECKING:
     from ...rag.evaluation.estimate import Estimate, VectorEstimate
@@ -30,7 +31,6 @@ __all__ = ["estimate"]
 EXIT_FAILED = 1  # some documents failed, as for `lateral add`
 DEFAULT_SAMPLE = 60  # as `lateral.rag.evaluation.estimate` has it
 WIDTH = 80
-KILO = 1_000
 MINUTE = 60
 
 SampleFlag = Annotated[int, typer.Option(min=1, help="How many files to read at most, though one of every format.")]
@@ -127,9 +127,9 @@ def _rows(found: Estimate) -> Iterator[tuple[str, str, str, str]]:
     for name, its in found.vectors.items():
         yield from _vector_rows(name, its)
     yield "", "", "", ""
-    yield _row("texts, words", found.catalog_bytes + found.bm25_bytes, "the catalog and BM25", of=_bytes)
-    yield _row("index", found.index_bytes, "all of it on disk", of=_bytes)
-    yield _row("memory", found.memory_bytes, "of the index, at query time", of=_bytes)
+    yield _row("texts, words", found.catalog_bytes + found.bm25_bytes, "the catalog and BM25", of=shown_bytes)
+    yield _row("index", found.index_bytes, "all of it on disk", of=shown_bytes)
+    yield _row("memory", found.memory_bytes, "of the index, at query time", of=shown_bytes)
     if found.seconds is not None:
         load = f"here; loading models: {found.load_seconds:.1f} s" if found.load_seconds is not None else "here"
         yield _row("time", found.seconds, load, of=_time)
@@ -141,7 +141,7 @@ def _rows(found: Estimate) -> Iterator[tuple[str, str, str, str]]:
 def _vector_rows(name: str, its: VectorEstimate) -> Iterator[tuple[str, str, str, str]]:
     yield _row(f"{name} vectors", its.vectors, f"{its.dim:,} dimensions")
     for form, size in its.bytes.items():
-        yield _row(f"   as {form}", size, "← as this index stores them" if form == its.format else "", of=_bytes)
+        yield _row(f"   as {form}", size, "← as this index stores them" if form == its.format else "", of=shown_bytes)
 
 
 def _row(
@@ -154,14 +154,6 @@ def _row(
 
 def _number(value: float) -> str:
     return f"{round(value):,}"
-
-
-def _bytes(value: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < KILO:
-            return f"{value:.{0 if value >= 10 or unit == 'B' else 1}f} {unit}"
-        value /= KILO
-    return f"{value:,.1f} TB"
 
 
 def _time(seconds: float) -> str:

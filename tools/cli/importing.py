@@ -22,7 +22,10 @@ def import_index(
     colbert_bits: ColBERTBitsFlag = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Add the documents of a RAGatouille index: its texts, ids and metadata. Its pickles are not opened."""
+    """Add the documents of a RAGatouille index: its texts, ids and metadata. Its pickles are not opened.
+
+    A passage is a chunk, or several where it is longer than the index's chunks.
+    """
     from ...loaders.ragatouille import import_ragatouille
     from .building import build_rag
     from .output import print_json, print_report, progress_bar

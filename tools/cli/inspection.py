@@ -6,6 +6,7 @@ from rich.table import Table
 
 from ...rag.indexing.status import IndexStatus, VerifyReport
 from .output import LISTED, plain, print_json, show_source, stderr, stdout
+from .sizes import shown_bytes
 
 __all__ = ["print_status", "print_verification"]
 
@@ -21,19 +22,19 @@ def print_status(status: IndexStatus, *, as_json: bool) -> None:
     table.add_row("chunks", f"{status.chunks:,} of at most {status.chunk_size} tokens, {status.chunk_overlap} shared")
     table.add_row("pages", f"{status.pages:,}, {status.pages_without_text:,} without text")
     table.add_row("cut passages", f"{status.cut_passages:,}")
-    table.add_row("size", f"{status.bytes / 1e6:,.1f} MB")
+    table.add_row("size", shown_bytes(status.bytes))
     if status.writer is not None:
         table.add_row("being written", f"by process {status.writer}")
     for name, settings in status.retrievers.items():
         chosen = ", ".join(f"{key} {value}" for key, value in settings.items())
         table.add_row("retriever", plain(f"{name} ({chosen})"))
     for name, use in status.vectors.items():
-        size, loss = f"{use.bytes / 1e6:,.1f} MB", f", {use.loss:.2%} lost" if use.loss else ""
-        table.add_row("vectors", plain(f"{name}: {use.vectors:,} as {use.format}, {size}{loss}"))
+        loss = "" if use.format == "float32" else f", {use.loss:.2%} lost"
+        table.add_row("vectors", plain(f"{name}: {use.vectors:,} as {use.format}, {shown_bytes(use.bytes)}{loss}"))
         if use.candidates is not None:
             table.add_row("candidates", plain(f"{name}: {use.candidates}"))
     built = [
-        f"{name} {use.bytes / 1e6:,.1f} MB{'' if use.fits else ' (not used: `lateral verify` says why)'}"
+        f"{name} {shown_bytes(use.bytes)}{'' if use.fits else ' (not used: `lateral verify` says why)'}"
         for name, use in status.derived_uses.items()
     ]
     table.add_row("derived", plain(", ".join(built)) or "nothing yet")

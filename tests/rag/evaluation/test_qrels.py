@@ -48,10 +48,11 @@ def test_negative_grades_become_zero_and_are_counted(tmp_path):
     assert remarks["negative_grades"].first.endswith("test.tsv, line 2")
 
 
-def test_a_repeated_judgement_counts_once_and_is_counted(tmp_path):
-    qrels, remarks = read(tmp_path, "q1\td1\t1", "q1\td1\t1")
-    assert qrels == {"q1": {"d1": 1}}
-    assert remarks["repeated_judgements"].count == 1
+def test_a_repeated_judgement_counts_once_and_is_told_with_its_line(tmp_path):
+    qrels, remarks = read(tmp_path, "q1\td1\t1", "q1\td2\t1", "q1\td1\t1", "q1\td1\t1")
+    assert qrels == {"q1": {"d1": 1, "d2": 1}}
+    assert remarks["repeated_judgements"].count == 2
+    assert remarks["repeated_judgements"].first.endswith("test.tsv, line 3")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -69,6 +70,12 @@ def test_pages_that_hold_no_text_are_told_at_adding_and_counted_in_the_status(ho
     status = run(home, "status")
     assert "7, 4 without text" in status.stdout
     assert status.stderr == added.stderr
+
+
+def test_status_shows_small_sizes_and_what_a_format_loses(home):
+    run(home, "add", "docs", "--vectors", "int8")
+    vectors = next(line for line in run(home, "status").stdout.splitlines() if line.startswith("vectors"))
+    assert re.search(r"bi-encoder: 3 as int8, \d+ B, 0\.\d\d% lost$", vectors.rstrip())
 
 
 def test_sync_remove_status_and_verify(home):

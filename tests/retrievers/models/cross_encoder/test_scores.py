@@ -90,7 +90,7 @@ def test_layers_behind_the_transformer_are_left_to_torch(root, caplog):
     folder = headed_cross_encoder(root / "headed")
     with pytest.raises(InvalidArgumentError, match=r"can't serve .*: its score is made by Pooling and Dense"):
         load_cross_encoder(str(folder), backend="openvino")
-    with caplog.at_level(logging.INFO, logger="lateral"):
+    with caplog.at_level(logging.WARNING, logger="lateral"):
         scorer = load_cross_encoder(str(folder), dtype="float32")
     assert isinstance(scorer, SentenceTransformersPairs)
     assert "sentence-transformers runs it, as OpenVINO can't: its score is made by Pooling and Dense" in caplog.text
