@@ -39,6 +39,7 @@ class ExactSearch:
         self._products = [Products(segment.vectors) for segment in segments]
         self._order = np.argsort(self._rows, kind="stable")
         self._ordered = self._rows[self._order]
+        self._is_shared = bool((np.diff(self._ordered) == 0).any())  # whether chunks share a vector
         dead = self._hidden(np.ones(count, np.bool_))
         self._dead = dead if dead.any() else None  # rows that belong to no chunk any more
 
@@ -87,8 +88,10 @@ class ExactSearch:
 
     def rows(self, positions: NDArray[np.int64]) -> NDArray[np.float32]:
         """Returns a copy of the vectors of these chunks, float32, shape (len(positions), dim)."""
-        copy = np.empty((len(positions), self._segments[0].vectors.dim), np.float32)
         rows = self._rows[positions]
+        if len(self._segments) == 1:
+            return self._segments[0].vectors.decode(rows)
+        copy = np.empty((len(positions), self._segments[0].vectors.dim), np.float32)
         numbers = np.searchsorted(self._firsts, rows, "right") - 1
         for number in np.unique(numbers):
             here = numbers == number
@@ -101,8 +104,10 @@ class ExactSearch:
 
     def _chunks(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Returns the positions of all chunks whose vectors stand in these rows, ascending."""
-        first, last = (np.searchsorted(self._ordered, rows, side) for side in ("left", "right"))
-        counts = last - first
+        first = np.searchsorted(self._ordered, rows)
+        if not self._is_shared:
+            return np.sort(self._order[first])
+        counts = np.searchsorted(self._ordered, rows, "right") - first
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         return np.sort(self._order[np.repeat(first, counts) + within])
 
