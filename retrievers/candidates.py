@@ -24,7 +24,7 @@ __all__ = ["CANDIDATES", "EXACT_TOKENS_UP_TO", "CandidateSearch", "Candidates", 
 
 logger = logging.getLogger(__name__)
 
-# At 128 dimensions: half a gigabyte of bytes, which are kept in memory. Exact search takes 94 ms on two cores there, and
+# At 128 dimensions: half a gigabyte of bytes, which are kept in memory. Exact search takes 94 ms on two cores there and
 # candidates 60; at half of that 54 and 39: what is exact may take a little longer.
 EXACT_TOKENS_UP_TO = 4_000_000
 # Of 100,000 texts of 128 tokens (MiniLM's, with noise) 100 candidates hold 0.990 of the ten best, 200 0.995, 500 all.
