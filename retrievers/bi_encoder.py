@@ -17,7 +17,7 @@ from .explanation import Explanation
 from .hit import Hit, check_top_k
 from .indexed import attached, hits_at, opened
 from .leave_one_out import leave_one_out
-from .models import DEFAULT_BI_ENCODER, lasting_name, load_bi_encoder
+from .models import DEFAULT_BI_ENCODER, check_compute, lasting_name, load_bi_encoder
 from .retriever import Encoder, TokenEncoder, VectorSpace, Where
 from .score_scale import ScoreScale, similarity_scale
 from .store import Index, IndexConfig, RetrieverConfig, Snapshot, Writer
@@ -50,9 +50,12 @@ class BiEncoderRetriever:
             with the next write: no vector is encoded again.
         vectors: How a new index stores them: "float32", "float16", "int8" or "binary"; None: as the index was made,
             float32 for a new one. `lateral status` shows what that saves and loses.
+        dtype: What the model computes in on this machine: "auto" (None, too), "float32", "bfloat16", "float16", or
+            "int8" once `lateral quantize` has brought it there; see `lateral.retrievers.models.load_bi_encoder`. No
+            index remembers it. An encoder of your own has its own.
 
     Raises:
-        InvalidArgumentError: The store or the format is none of these.
+        InvalidArgumentError: The store, the format or the dtype is none of these.
 
     Source:
         Reimers & Gurevych 2019, Sentence-BERT, section 3.
@@ -67,6 +70,7 @@ class BiEncoderRetriever:
         encoder: Encoder | None = None,
         store: str | None = None,
         vectors: str | None = None,
+        dtype: str | None = None,
     ) -> None:
         if isinstance(encoder, TokenEncoder):
             raise InvalidArgumentError(
@@ -78,6 +82,7 @@ class BiEncoderRetriever:
         self.format = None if vectors is None else check_format(vectors)
         self._chroma: ChromaSearch | None = None
         self._model = model if encoder is None else encoder.space.model
+        self._dtype = check_compute(dtype)
         self._index: Index | None = None
         self._checked = False
         self._lock = threading.Lock()
@@ -91,7 +96,7 @@ class BiEncoderRetriever:
         """
         with self._lock:
             if self._encoder is None:
-                self._encoder = load_bi_encoder(self._model)
+                self._encoder = load_bi_encoder(self._model, dtype=self._dtype)
             return self._encoder
 
     @property

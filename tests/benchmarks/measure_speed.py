@@ -5,6 +5,7 @@ import json
 import os
 import resource
 import statistics
+import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -45,6 +46,13 @@ def nodes(corpus, index, out):
     queries = list(read_beir(corpus).queries.values())
     Path(out).write_text(json.dumps({"nodes": chunks, "queries": queries}), encoding="utf-8")
     return {"nodes": len(chunks), "model": str(find_model("all-MiniLM-L6-v2").path)}
+
+
+def quantize(corpus, index, how):
+    """Brings the model to 8-bit integers with a sample of the index, as `lateral quantize` does."""
+    lateral = Path(sys.executable).with_name("lateral")
+    command = [lateral, "quantize", "--index", index, "--json"]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def index_corpus(corpus, index, runtime):
@@ -150,7 +158,14 @@ def peak_mb():
 
 
 def main():
-    measurements = {"nodes": nodes, "index": index_corpus, "raw": raw, "quality": quality, "exact": exact}
+    measurements = {
+        "nodes": nodes,
+        "quantize": quantize,
+        "index": index_corpus,
+        "raw": raw,
+        "quality": quality,
+        "exact": exact,
+    }
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=measurements)
     parser.add_argument("corpus", type=Path)

@@ -21,6 +21,7 @@ from .flags import (
     ColBERTFlag,
     ColBERTIndexFlag,
     ColBERTVectorsFlag,
+    DtypeFlag,
     FusionFlag,
     GeneratorFlag,
     IndexFlag,
@@ -39,6 +40,7 @@ from .flags import (
 )
 from .importing import import_index
 from .interruption import EXIT_INTERRUPTED, Interruption
+from .quantizing import quantize
 from .questioning import questions
 from .showing import show
 from .streams import drop_output, open_streams
@@ -69,8 +71,8 @@ EXIT_UNREAD = 141  # 128 + SIGPIPE: who read the output, such as `head`, has lef
 
 EPILOG = (
     "Exit codes: 0 all well, 1 some documents failed, 2 usage, 3 the index, 4 the chat model. Settings (index, "
-    "retrievers, model, store, vectors, colbert, colbert_vectors, colbert_index, colbert_bits, language, chunk_size, "
-    "chunk_overlap, fusion, top_k, generator, base_url, api_key_env, strict) can stand in lateral.toml, in "
+    "retrievers, model, store, vectors, dtype, colbert, colbert_vectors, colbert_index, colbert_bits, language, "
+    "chunk_size, chunk_overlap, fusion, top_k, generator, base_url, api_key_env, strict) can stand in lateral.toml, in "
     "~/.config/lateral/config.toml, or in the environment as LATERAL_INDEX and so on; base_url and api_key_env not in "
     "lateral.toml."
 )
@@ -172,6 +174,7 @@ def add(
     model: ModelFlag = None,
     store: StoreFlag = None,
     vectors: VectorsFlag = None,
+    dtype: DtypeFlag = None,
     colbert: ColBERTFlag = None,
     colbert_vectors: ColBERTVectorsFlag = None,
     colbert_index: ColBERTIndexFlag = None,
@@ -188,6 +191,7 @@ def add(
         "model": model,
         "store": store,
         "vectors": vectors,
+        "dtype": dtype,
         "colbert": colbert,
         "colbert_vectors": colbert_vectors,
         "colbert_index": colbert_index,
@@ -232,13 +236,14 @@ def search(
     top_k: TopKFlag = None,
     where: WhereFlag = None,
     fusion: FusionFlag = None,
+    dtype: DtypeFlag = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Print the best passages for a query, with the rank and score of every stage."""
     from .output import print_hits, print_json, waiting
 
-    settings = _settings(index=index, top_k=top_k, fusion=fusion)
-    with _rag(settings) as rag, waiting(LOADING, off=as_json):
+    settings = _settings(index=index, top_k=top_k, fusion=fusion, dtype=dtype)
+    with _rag(settings, {"dtype": dtype}) as rag, waiting(LOADING, off=as_json):
         hits = rag.retrieve(query, settings.top_k, parse_where(where))
     if as_json:
         from ...rag.answer import hit_as_dict
@@ -255,6 +260,7 @@ def ask(
     top_k: TopKFlag = None,
     where: WhereFlag = None,
     fusion: FusionFlag = None,
+    dtype: DtypeFlag = None,
     generator: GeneratorFlag = None,
     base_url: BaseUrlFlag = None,
     api_key_env: KeyFlag = None,
@@ -267,8 +273,8 @@ def ask(
     from .output import print_answer_sources, print_json, waiting
 
     flags = {"generator": generator, "base_url": base_url, "api_key_env": api_key_env, "strict": strict}
-    settings = _settings(index=index, top_k=top_k, fusion=fusion, **flags)
-    with _rag(settings, generator=build_generator(settings, flags)) as rag:
+    settings = _settings(index=index, top_k=top_k, fusion=fusion, dtype=dtype, **flags)
+    with _rag(settings, {"dtype": dtype}, build_generator(settings, flags)) as rag:
         with waiting(LOADING, off=as_json):
             stream = rag.stream(question, top_k=settings.top_k, where=parse_where(where))
             first = next(stream, "")
@@ -287,6 +293,7 @@ app.command()(evaluate)
 app.command()(compare)
 app.command()(questions)
 app.command()(estimate)
+app.command()(quantize)
 
 
 @app.command()

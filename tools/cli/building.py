@@ -21,6 +21,7 @@ SETS = {
     "model": ("bi-encoder", "model"),
     "store": ("bi-encoder", "store"),
     "vectors": ("bi-encoder", "vectors"),
+    "dtype": ("bi-encoder", "dtype"),
     "language": ("bm25", "language"),
     "colbert": ("colbert", "model"),
     "colbert_vectors": ("colbert", "vectors"),
@@ -46,7 +47,9 @@ def build_rag(settings: Settings, flags: Mapping[str, Any], *, generator: Genera
     """
     given = {name: flags.get(name) for name in MAKING}
     made = made_config(settings.index)
-    making = {name: getattr(settings, name) for name in MAKING} if made is None else given
+    making: dict[str, Any] = (
+        {name: getattr(settings, name) for name in MAKING} if made is None else {**given, "dtype": settings.dtype}
+    )
     return RAG(
         settings.index,
         retrievers=_retrievers(making, given, made),

@@ -20,7 +20,7 @@ from .evaluating import (
     index_folder,
     read_configuration,
 )
-from .flags import ColBERTFlag, JsonFlag, LanguageFlag, ModelFlag, RetrieversFlag, SizeFlag
+from .flags import ColBERTFlag, DtypeFlag, JsonFlag, LanguageFlag, ModelFlag, RetrieversFlag, SizeFlag
 from .interruption import INDEX_KEEPS, Interruption
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def compare(
     split: SplitFlag = None,
     retrievers: RetrieversFlag = None,
     model: ModelFlag = None,
+    dtype: DtypeFlag = None,
     colbert: ColBERTFlag = None,
     language: LanguageFlag = None,
     chunk_size: SizeFlag = None,
@@ -75,6 +76,7 @@ def compare(
     flags = {
         "retrievers": retrievers,
         "model": model,
+        "dtype": dtype,
         "colbert": colbert,
         "language": language,
         "chunk_size": chunk_size,

@@ -18,6 +18,7 @@ from .flags import (
     ColBERTFlag,
     ColBERTIndexFlag,
     ColBERTVectorsFlag,
+    DtypeFlag,
     GeneratorFlag,
     JsonFlag,
     KeyFlag,
@@ -111,6 +112,7 @@ def evaluate(
     model: ModelFlag = None,
     store: StoreFlag = None,
     vectors: VectorsFlag = None,
+    dtype: DtypeFlag = None,
     colbert: ColBERTFlag = None,
     colbert_vectors: ColBERTVectorsFlag = None,
     colbert_index: ColBERTIndexFlag = None,
@@ -217,7 +219,9 @@ def read_configuration(
     read = load_settings(flags)
     given = {name: getattr(read, name) if flags[name] is not None else None for name in flags}
     made = made_config(folder)
-    making = {name: getattr(read, name) for name in flags} if made is None else given
+    making: dict[str, Any] = (
+        {name: getattr(read, name) for name in flags} if made is None else {**given, "dtype": read.dtype}
+    )
     names = tuple(making["retrievers"] or ()) or None
     if names is None and making["colbert"] is not None and made is None:
         names = (*DEFAULT_RETRIEVERS, "colbert")  # who names a checkpoint wants it used

@@ -125,10 +125,10 @@ def counting_bars(*, off: bool) -> Iterator[Callable[[str], Tell] | None]:
 def _described(result: EvaluationResult) -> str:
     """Returns the configuration in a line."""
     chosen = result.configuration
-    names = [
-        f"{name} ({', '.join(chosen.settings[name].values())})" if name in chosen.settings else name
-        for name in chosen.retrievers or ()
-    ]
+    settings = {
+        name: ", ".join(f"{key} {value}" for key, value in its.items()) for name, its in chosen.settings.items()
+    }
+    names = [f"{name} ({settings[name]})" if name in settings else name for name in chosen.retrievers or ()]
     fused = "" if chosen.fusion is None else f" fused by {chosen.fusion}"
     reranked = "" if chosen.reranker == "none" else f", reranked by {chosen.reranker}"
     return plain(f"{' + '.join(names)}{fused}{reranked}, {chosen.top_k} hits a query")

@@ -13,6 +13,7 @@ __all__ = [
     "ColBERTFlag",
     "ColBERTIndexFlag",
     "ColBERTVectorsFlag",
+    "DtypeFlag",
     "FusionFlag",
     "GeneratorFlag",
     "IndexFlag",
@@ -49,6 +50,14 @@ VectorsFlag = Annotated[
     str | None,
     typer.Option(
         help="How a new index stores its vectors: float32, float16, int8 or binary (default: float32).",
+        show_default=False,
+    ),
+]
+DtypeFlag = Annotated[
+    str | None,
+    typer.Option(
+        help="What the bi-encoder computes in: auto, float32, bfloat16, float16, or int8 after `lateral quantize` "
+        "(default: auto).",
         show_default=False,
     ),
 ]

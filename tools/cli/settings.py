@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     model: str | None = None
     store: str | None = None
     vectors: str | None = None
+    dtype: str | None = None
     colbert: str | None = None
     colbert_vectors: str | None = None
     colbert_index: str | None = None

@@ -21,6 +21,7 @@ from ..folder import ModelFolder, ModelModule
 from ..sentence_transformer import SentenceTransformerEncoder, Side, check_texts, normalised
 from ..token_counter import without_surrogates
 from .export import MANIFEST, MODEL, TOKENIZER, export_transformer
+from .quantize import quantized_folder
 from .runtime import OpenVINORuntime, Precision, lone_streams, stream_count
 from .token_batches import LENGTH_STEP, BatchTokenizer
 from .vector_head import VectorHead, read_head
@@ -42,7 +43,7 @@ class _Tower:
     tokenizer: BatchTokenizer
     runtime: OpenVINORuntime
     head: VectorHead
-    exported: Path
+    made: Path  # what the graph and its manifest stand in
 
 
 class OpenVINOEncoder:
@@ -52,20 +53,26 @@ class OpenVINOEncoder:
     0.999 in bfloat16. The first text to encode exports the model if that was never done (a process of its own does it).
     Safe to share between threads, which encode at the same time.
 
-    8-bit integers are no precision here, as they don't pay: by static quantization (NNCF 3.4, sentences of the corpus)
-    MiniLM's queries took 0.8 of bfloat16's time and Cranfield lost 0.2 to 0.3 points of nDCG@10, and documents 0.9 of
-    the time for 2 points.
-
     Args:
         reference: The same model in torch: it knows the space and counts tokens without loading torch.
         precision: What to compute in; vectors are float32 always.
         fall_back: Whether the reference encodes, and one line is logged, where the model can't be exported.
+        quantized: Whether layers multiply 8-bit integers, as `quantize_bi_encoder` has brought them to; what is between
+            them is computed in the precision. The vectors' cosine to float32 is that function's to say.
     """
 
-    def __init__(self, reference: SentenceTransformerEncoder, *, precision: Precision, fall_back: bool) -> None:
+    def __init__(
+        self,
+        reference: SentenceTransformerEncoder,
+        *,
+        precision: Precision,
+        fall_back: bool,
+        quantized: bool = False,
+    ) -> None:
         self._reference = reference
         self._precision: Precision = precision
         self._fall_back = fall_back
+        self._quantized = quantized
         self._starting = Lock()
         self._towers: dict[Side, _Tower] = {}
         self._fallen_back = False
@@ -97,7 +104,7 @@ class OpenVINOEncoder:
         tower = self._start("query")
         if tower is None or layout.query[0] != layout.document[0]:
             return None
-        manifest = file_sha256(tower.exported / MANIFEST)  # it changes with each export, and libraries make new ones
+        manifest = file_sha256(tower.made / MANIFEST)  # it changes with each export, and libraries make new ones
         return f"openvino {manifest} {self._precision} {BATCH} {QUERY_STEP} {lone_streams()} {stream_count()}"
 
     @property
@@ -167,16 +174,27 @@ class OpenVINOEncoder:
         else:
             tower = self._tower(layout.document, layout.document_prompt, stream_count(), LENGTH_STEP)
         if not self._towers:
-            logger.info("bi-encoder %s: cpu, %s, %s, OpenVINO", self.folder.name, self._precision, self.folder.place)
+            precision = f"int8 and {self._precision}" if self._quantized else self._precision
+            logger.info("bi-encoder %s: cpu, %s, %s, OpenVINO", self.folder.name, precision, self.folder.place)
         return tower
 
     def _tower(self, modules: Sequence[ModelModule], prompt: str, streams: int, step: int) -> _Tower:
         transformer = modules[0]
         limit: int | None = transformer.config["max_length"]
         exported = export_transformer(transformer)
+        made = self._quantized_of(exported) if self._quantized else exported
         tokenizer = BatchTokenizer(exported / TOKENIZER, max_length=limit, step=step)
         lone_length = min(step, limit or step) if step == QUERY_STEP else None
-        runtime = OpenVINORuntime(exported / MODEL, precision=self._precision, streams=streams, lone_length=lone_length)
+        runtime = OpenVINORuntime(made / MODEL, precision=self._precision, streams=streams, lone_length=lone_length)
         prompt = without_surrogates(prompt)
         prompt_length = tokenizer.prompt_length(prompt) if prompt else 0
-        return _Tower(prompt, prompt_length, tokenizer, runtime, read_head(modules), exported)
+        return _Tower(prompt, prompt_length, tokenizer, runtime, read_head(modules), made)
+
+    def _quantized_of(self, exported: Path) -> Path:
+        folder = quantized_folder(exported)
+        if folder is None:
+            raise ModelNotFoundError(
+                f"{self.folder.name} is not at hand in int8: bring it there with some of your texts, by "
+                "`lateral quantize` on your index or `quantize_bi_encoder`"
+            )
+        return folder

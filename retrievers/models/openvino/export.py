@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import logging
 import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -19,14 +16,25 @@ from ....errors import ModelNotFoundError
 from ...cache_folder import cache_folder
 from ..fingerprint import file_sha256
 from ..folder import ModelModule
+from .child import last_line, run_child
 
-__all__ = ["MANIFEST", "MODEL", "TOKENIZER", "Task", "export_folder", "export_transformer"]
+__all__ = [
+    "MANIFEST",
+    "MODEL",
+    "TOKENIZER",
+    "Task",
+    "export_folder",
+    "export_transformer",
+    "is_whole",
+    "write_manifest",
+]
 
 Task: TypeAlias = Literal["feature-extraction", "sequence-classification"]
 
 MODEL = "model.xml"
 TOKENIZER = "tokenizer.json"
 MANIFEST = "export.json"
+NEEDED = frozenset({MODEL, TOKENIZER})
 REFUSED = "refused.json"
 VERSION = 1  # of what an export holds: another one makes every model be exported again
 LIBRARIES = (
@@ -37,11 +45,7 @@ LIBRARIES = (
 )  # they decide what the graph computes
 SETTINGS = ("*.json", "*.txt", "*.model")  # of the model and its tokenizer, beside the weights
 NOT_ITS_OWN = ("modules.json", "config_sentence_transformers.json")  # what comes behind it and before its texts
-EXPORT_SECONDS = 1_800.0  # MiniLM takes 12 s, most of it imports; a model of 2 GB is some minutes of disk and memory
-REASON_CHARS = 300
 KEY_CHARS = 32  # 128 bits
-# The child finds the same modules as this process, whatever its __main__ is; nothing of __main__ is run again.
-_PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {module} import main; main(*sys.argv[2:])"
 
 logger = logging.getLogger(__name__)
 
@@ -64,12 +68,12 @@ def export_transformer(transformer: ModelModule, *, task: Task = "feature-extrac
     from filelock import FileLock
 
     folder = export_folder(transformer, task)
-    if _is_whole(folder):
+    if is_whole(folder):
         return folder
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
-            if not _is_whole(folder):
+            if not is_whole(folder):
                 _export(transformer, task, folder)
     except OSError as err:
         raise ModelNotFoundError(f"{folder.parent} can't keep the exported model: {err}") from err
@@ -105,11 +109,16 @@ def _version(package: str) -> str:
         return ""
 
 
-def _is_whole(folder: Path) -> bool:
-    """Returns whether every file of an export is as it was written; one whose time of change differs is read again."""
+def is_whole(folder: Path, needed: Set[str] = NEEDED) -> bool:
+    """Returns whether every file of a folder is as it was written; one whose time of change differs is read again.
+
+    Args:
+        folder: With a manifest; see `write_manifest`.
+        needed: What it must hold at least.
+    """
     try:
         files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
-        return {MODEL, TOKENIZER} <= files.keys() and all(_is_as_written(folder / name, files[name]) for name in files)
+        return needed <= files.keys() and all(_is_as_written(folder / name, files[name]) for name in files)
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return False
 
@@ -133,7 +142,7 @@ def _export(transformer: ModelModule, task: Task, folder: Path) -> None:
     try:
         unfinished.mkdir(mode=0o700)
         _run_child(transformer.path, unfinished, task, refused)
-        _write_manifest(unfinished)
+        write_manifest(unfinished)
         shutil.rmtree(folder, ignore_errors=True)
         unfinished.rename(folder)
     finally:
@@ -142,37 +151,17 @@ def _export(transformer: ModelModule, task: Task, folder: Path) -> None:
 
 def _run_child(place: Path, out: Path, task: Task, refused: Path) -> None:
     module = __name__.rpartition(".")[0] + ".export_process"
-    program = [sys.executable, "-P", "-c", _PROGRAM.format(module=module), json.dumps(_module_path())]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}  # what is exported is at hand: nothing is asked for
-    try:
-        done = subprocess.run(
-            [*program, str(place.absolute()), str(out.absolute()), task],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=EXPORT_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as err:
-        raise ModelNotFoundError(f"exporting {place} took more than {EXPORT_SECONDS:.0f} s") from err
+    done = run_child(module, str(place.absolute()), str(out.absolute()), task, what=f"exporting {place}")
     if done.returncode == 0:
         return
-    lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"it ended with exit code {done.returncode}"]
-    reason = f"{place} can't be exported to OpenVINO: {lines[-1][:REASON_CHARS]}"
+    reason = f"{place} can't be exported to OpenVINO: {last_line(done)}"
     if (out / REFUSED).is_file():
         refused.write_text(reason, encoding="utf-8")
     raise ModelNotFoundError(reason)
 
 
-def _module_path() -> list[str]:
-    """Returns where this process finds modules, the working directory by its name."""
-    with contextlib.suppress(FileNotFoundError):  # the working directory was removed: nothing can be imported from it
-        return [entry or os.getcwd() for entry in sys.path if isinstance(entry, str)]
-    return [entry for entry in sys.path if isinstance(entry, str) and entry]
-
-
-def _write_manifest(folder: Path) -> None:
-    """Writes what the export's files are, once they are on disk."""
+def write_manifest(folder: Path) -> None:
+    """Writes what a folder's files are, once they are on disk."""
     written: dict[str, Any] = {}
     for path in sorted(folder.iterdir()):
         with path.open("rb") as file:

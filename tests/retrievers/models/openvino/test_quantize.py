@@ -1,0 +1,133 @@
+"""Graphs in 8-bit integers are made whole or not at all, and keep nothing of the texts they were made with."""
+
+import logging
+import os
+import shutil
+from types import SimpleNamespace
+
+import pytest
+from full_disks import no_file_longer_than
+from lateral.errors import ModelNotFoundError
+from lateral.retrievers.models import load_bi_encoder
+from lateral.retrievers.models.folder import read_layout
+from lateral.retrievers.models.openvino.export import MANIFEST, MODEL, export_folder, export_transformer, is_whole
+from lateral.retrievers.models.openvino.quantize import quantize_export, quantized_folder
+from permissions import folder_without_rights
+from quantized_models import PASSAGES
+
+pytestmark = pytest.mark.slow  # each quantization is a process that imports NNCF
+
+LONGEST = 64  # tokens that the tiny model reads
+SAMPLE = [*PASSAGES[:8], "word " * 700]  # of the last one more than the model has positions for
+
+
+@pytest.fixture(scope="module")
+def made(tiny, tmp_path_factory):
+    """A tiny model, exported and quantized in a cache of its own, and what was said and there before."""
+    path, cache = tiny("cls"), tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LATERAL_CACHE", str(cache))
+        exported = export_transformer(read_layout(path).document[0])
+        before = quantized_folder(exported)
+        quantize_export(exported, SAMPLE, LONGEST)
+    return SimpleNamespace(path=path, cache=cache, before=before)
+
+
+@pytest.fixture
+def copied(made, tmp_path, monkeypatch):
+    """A copy that a test may change."""
+    cache = shutil.copytree(made.cache, tmp_path / "cache")
+    monkeypatch.setenv("LATERAL_CACHE", str(cache))
+    exported = export_folder(read_layout(made.path).document[0], "feature-extraction")
+    return SimpleNamespace(path=made.path, cache=cache, exported=exported)
+
+
+def folder_of(copied):
+    folder = quantized_folder(copied.exported)
+    assert folder is not None
+    return folder
+
+
+def load(copied):
+    return load_bi_encoder(str(copied.path), dtype="int8")
+
+
+def test_it_stands_whole_beside_the_export_once_it_was_made(made, copied):
+    assert made.before is None
+    folder = folder_of(copied)
+    assert folder.parent == copied.exported.parent
+    assert folder != copied.exported
+    assert is_whole(folder, {MODEL})
+    assert {file.name for file in folder.iterdir()} == {MODEL, "model.bin", MANIFEST}
+    assert is_whole(copied.exported), "the export is left as it is"
+    assert (folder / "model.bin").stat().st_size < (copied.exported / "model.bin").stat().st_size
+
+
+def test_nothing_of_the_sample_is_kept(made):
+    files = [file for file in made.cache.rglob("*") if file.is_file()]
+    assert any(file.name == "model.bin" and file.parent.name.startswith("int8-") for file in files)
+    for file in files:
+        written = file.read_bytes()
+        assert not [text for text in SAMPLE if text[:40].encode() in written], file
+
+
+def test_a_damaged_one_is_not_used(copied):
+    encoder = load(copied)
+    with (folder_of(copied) / "model.bin").open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\x7f")
+    assert quantized_folder(copied.exported) is None
+    with pytest.raises(ModelNotFoundError, match="is not at hand in int8: bring it there"):
+        encoder.encode_queries(["x"])
+
+
+@pytest.mark.parametrize("name", [MODEL, "model.bin", MANIFEST])
+def test_one_that_lacks_a_file_is_not_used(copied, name):
+    (folder_of(copied) / name).unlink()
+    assert quantized_folder(copied.exported) is None
+    with pytest.raises(ModelNotFoundError, match="is not at hand in int8"):
+        load(copied).encode_documents(["x"])
+
+
+def test_another_sample_replaces_it_and_sweeps_what_a_killed_process_left(copied, caplog):
+    folder = folder_of(copied)
+    before, left = (folder / "model.bin").read_bytes(), folder.with_name(f"{folder.name}.1.tmp")
+    opened = load(copied)
+    vectors = opened.encode_documents(PASSAGES)
+    left.mkdir()
+    (left / "sample.json").write_text('["what a document says"]')
+    others = [text.upper() for text in PASSAGES[8:16]]
+    with caplog.at_level(logging.INFO, logger="lateral"):
+        assert quantize_export(copied.exported, others, LONGEST) == folder
+    assert folder_of(copied) == folder
+    assert (folder / "model.bin").read_bytes() != before
+    assert not list(folder.parent.glob("*.tmp"))
+    assert "to int8 with 8 texts, once" in caplog.text
+    assert not [text for text in others if text in caplog.text]
+    assert (opened.encode_documents(PASSAGES) == vectors).all(), "who has it open keeps what is open"
+    assert load(copied).encode_documents(PASSAGES).shape == vectors.shape
+
+
+def test_a_graph_that_can_not_be_quantized_leaves_the_old_one(copied):
+    before = (folder_of(copied) / MANIFEST).read_bytes()
+    (copied.exported / MODEL).write_text("<net/>")
+    with pytest.raises(ModelNotFoundError, match=r"can't be brought to int8: \S.*\Z"):
+        quantize_export(copied.exported, SAMPLE, LONGEST)
+    assert (folder_of(copied) / MANIFEST).read_bytes() == before
+    assert not list(copied.exported.parent.glob("*.tmp"))
+
+
+def test_a_full_disk_leaves_the_old_one(copied):
+    before = (folder_of(copied) / MANIFEST).read_bytes()
+    with no_file_longer_than(100_000), pytest.raises(ModelNotFoundError, match="can't be brought to int8"):
+        quantize_export(copied.exported, SAMPLE, LONGEST)
+    assert (folder_of(copied) / MANIFEST).read_bytes() == before
+    assert not list(copied.exported.parent.glob("*.tmp"))
+
+
+def test_a_cache_that_can_not_be_written_is_reported():
+    with (
+        folder_without_rights(0o500) as cache,
+        pytest.raises(ModelNotFoundError, match="can't keep the quantized model"),
+    ):
+        quantize_export(cache / "exported", SAMPLE, LONGEST)
