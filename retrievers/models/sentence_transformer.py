@@ -16,7 +16,7 @@ from ...errors import EncodingError, InvalidArgumentError, ModelNotFoundError
 from ..retriever import VectorSpace
 from .batching import BatchLimit, batches_by_length
 from .compute import DType, check_dtype, choose_device, choose_dtype
-from .cures import cure_torchvision
+from .cures import cure_signatures, cure_torchvision
 from .fingerprint import fingerprint_folder
 from .folder import ModelFolder, ModelLayout, read_layout
 from .token_counter import TokenCounter, without_surrogates
@@ -183,6 +183,7 @@ class SentenceTransformerEncoder:
             reason = str(err).strip().partition("\n")[0][:300]
             raise ModelNotFoundError(f"{self.folder.path} holds a model that can't be loaded: {reason}") from err
         self._check_loaded(model.eval())
+        cure_signatures(model)
         logger.info("bi-encoder %s: %s, %s, %s", self.folder.name, device, dtype, self.folder.place)
         return model
 
