@@ -94,7 +94,7 @@ def quantize_bi_encoder(
         ModelNotFoundError: The model can't be had, exported or quantized.
 
     Source:
-        Jacob et al. 2018, Quantization and Training of Neural Networks, section 3; the activations' outliers by Xiao et
+        Jacob et al. 2018, Quantization and Training of Neural Networks, section 2.1; the activations' outliers by Xiao et
         al. 2023, SmoothQuant.
     """
     check_texts(texts)

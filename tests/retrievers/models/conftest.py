@@ -28,6 +28,7 @@ def library():
 def tiny(library, tmp_path_factory):
     """Makes folders with a two-layer BERT of 32 dimensions and what comes behind it."""
     root = tmp_path_factory.mktemp("models")
+    asked = {}
     torch, modules = library.torch, library.modules
 
     def bert(seed):
@@ -43,6 +44,8 @@ def tiny(library, tmp_path_factory):
 
     def make(name, *, seed=0, pooling="cls", include_prompt=True, behind=(), prompts=None, change=None, router=False):
         path = root / name
+        asking = (seed, pooling, include_prompt, prompts, router)
+        assert asked.setdefault(name, asking) == asking, f"another test has made another model of the name {name!r}"
         if not path.exists():
             transformer = bert(seed)
             steps = [transformer, modules.Pooling(32, pooling, include_prompt=include_prompt), *behind]

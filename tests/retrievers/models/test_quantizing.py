@@ -133,7 +133,7 @@ def test_what_was_measured_is_told(measured):
 
 @quantizes
 def test_prompts_stay_and_blank_and_repeated_texts_are_left_out(tiny):
-    path = tiny("prompts", pooling="mean", prompts=PROMPTS)
+    path = tiny("prompts of the mean", pooling="mean", prompts=PROMPTS)
     found = quantize_bi_encoder([*PASSAGES, "", " \n", *PASSAGES], model=str(path))
     assert (found.sample, found.measured) == (22, 22)
     ours, theirs = int8(path), exact(path)

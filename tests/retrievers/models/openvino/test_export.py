@@ -64,7 +64,7 @@ def test_processes_that_export_at_once_export_once_and_damage_is_made_anew(cache
 
 
 def test_what_comes_behind_a_transformer_does_not_change_where_its_export_is(cache, library, tiny):
-    behind = tiny("dense", behind=[library.modules.Dense(32, 16)], prompts={"query": "question: "})
+    behind = tiny("dense, a prompt", behind=[library.modules.Dense(32, 16)], prompts={"query": "question: "})
     folders = {export_folder(transformer_of(path), "feature-extraction") for path in (tiny("cls"), behind)}
     assert len(folders) == 1
     assert folders.pop().is_relative_to(cache)
