@@ -94,8 +94,8 @@ def quantize_bi_encoder(
         ModelNotFoundError: The model can't be had, exported or quantized.
 
     Source:
-        Jacob et al. 2018, Quantization and Training of Neural Networks, section 2.1; the activations' outliers by Xiao et
-        al. 2023, SmoothQuant.
+        Jacob et al. 2018, Quantization and Training of Neural Networks, section 2.1; for outliers among activations
+        Xiao et al. 2023, SmoothQuant.
     """
     check_texts(texts)
     if HASH_EMBEDDER.fullmatch(model):
