@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import EncodingError, InvalidArgumentError, ModelNotFoundError
+from ..device_memory import free_device_memory
 from ..retriever import VectorSpace
 from .batching import BatchLimit, batches_by_length
 from .compute import DType, check_dtype, choose_device, choose_dtype
@@ -31,7 +32,8 @@ Side: TypeAlias = Literal["query", "document"]
 # Measured with all-MiniLM-L6-v2 in bfloat16 on two cores, 200 abstracts of 190 tokens:
 # batches of 4 texts 115/s, 8 146/s, 16 158/s, 32 127/s, 64 104/s. Under autocast 100, 138, 114, 115, 96; float32 45.
 CPU_BATCH = BatchLimit(texts=16, tokens=16 * 256)
-# A GPU wants enough rows to fill it; activations of a large model's widest layer stay near 0.5 GB in 16 bits.
+# A GPU wants enough rows to fill it; activations of a large model's widest layer stay near 0.5 GB in 16 bits. Where its
+# memory does not hold that, a batch is halved.
 GPU_BATCH = BatchLimit(texts=512, tokens=32_768)
 
 logger = logging.getLogger(__name__)
@@ -125,7 +127,7 @@ class SentenceTransformerEncoder:
         limit = CPU_BATCH if model.device.type == "cpu" else GPU_BATCH
         for batch in batches_by_length(lengths, limit):
             with self._in_turn():
-                vectors[batch] = self._forward(model, [readable[position] for position in batch], side)
+                vectors[batch] = self._fitting(model, [readable[position] for position in batch], side)
         return normalised(vectors, self.folder.name)
 
     @contextmanager
@@ -145,6 +147,19 @@ class SentenceTransformerEncoder:
         limit = self.layout.max_length
         counts = self._counter.count(texts)
         return counts if limit is None else [min(count, limit) for count in counts]
+
+    def _fitting(self, model: SentenceTransformer, texts: list[str], side: Side) -> NDArray[np.float32]:
+        """Returns one batch's vectors, computed by halves where a GPU's memory does not hold it whole."""
+        import torch
+
+        try:
+            return self._forward(model, texts, side)
+        except torch.OutOfMemoryError:
+            if len(texts) == 1:
+                raise
+        free_device_memory()  # not in the handler: there the traceback still holds what was computed
+        middle = len(texts) // 2
+        return np.concatenate([self._fitting(model, half, side) for half in (texts[:middle], texts[middle:])])
 
     def _forward(self, model: SentenceTransformer, texts: list[str], side: Side) -> NDArray[np.float32]:
         """Returns one batch's vectors, float32, not yet normalised: the model's own step may run in 16 bits.

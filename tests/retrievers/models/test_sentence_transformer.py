@@ -180,6 +180,34 @@ def test_files_that_can_not_be_loaded_are_reported(tiny):
         load(path).encode_documents(["x"])
 
 
+def test_a_batch_that_memory_does_not_hold_is_computed_in_parts(library, tiny):
+    encoder = load(tiny("cls"))
+    whole = encoder.encode_documents(TEXTS)
+    sizes = []
+
+    def hold_three(_, arguments):
+        sizes.append(len(arguments[0]["input_ids"]))
+        if sizes[-1] > 3:
+            raise library.torch.OutOfMemoryError("a GPU's word for it")
+
+    encoder._model.register_forward_pre_hook(hold_three)
+    np.testing.assert_allclose(encoder.encode_documents(TEXTS), whole, atol=1e-6)
+    assert max(sizes) > 3
+    assert sum(size for size in sizes if size <= 3) == len(TEXTS)
+
+
+def test_a_text_that_memory_does_not_hold_alone_is_an_error(library, tiny):
+    encoder = load(tiny("cls"))
+    encoder.encode_documents(["loads the model"])
+
+    def hold_none(*_):
+        raise library.torch.OutOfMemoryError("a GPU's word for it")
+
+    encoder._model.register_forward_pre_hook(hold_none)
+    with pytest.raises(library.torch.OutOfMemoryError, match="a GPU's word"):
+        encoder.encode_documents(["one", "two"])
+
+
 def test_a_query_gets_in_between_the_batches_of_documents(tiny):
     encoder = load(tiny("cls"))
     encoder.encode_queries(["loads the model"])
