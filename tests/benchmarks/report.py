@@ -21,6 +21,10 @@ class Row:
     bar: str = ""
     reached: bool | None = None
 
+    def __post_init__(self):
+        if self.reached is not None:  # a comparison in numpy gives neither JSON nor what `is False` knows
+            object.__setattr__(self, "reached", bool(self.reached))
+
 
 def measured(script, *arguments, python=sys.executable):
     """Runs a script in a process of its own and returns the JSON object that it prints last."""
