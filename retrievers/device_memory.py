@@ -1,11 +1,19 @@
-"""Memory of an accelerator that was let go of."""
+"""The memory of an accelerator: what was let go of, and what it does not hold."""
 
 from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Callable
 
-__all__ = ["free_device_memory"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["free_device_memory", "in_halves"]
+
+# How torch's errors say it: CUDA's and XPU's own type, MPS's plain RuntimeError, and cuBLAS when its workspace finds no
+# place.
+NO_MEMORY = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 def free_device_memory() -> None:
@@ -19,3 +27,23 @@ def free_device_memory() -> None:
         return
     gc.collect()  # a model's parts may refer to each other
     torch.cuda.empty_cache()
+
+
+def in_halves(compute: Callable[[slice], NDArray[np.float32]], rows: slice) -> NDArray[np.float32]:
+    """Returns what is computed of a batch: of its halves, of theirs and so on, where a GPU does not hold it whole.
+
+    Args:
+        compute: Some of the batch's rows to an array with a line for each, all of one shape.
+        rows: Which of them, from start to stop.
+
+    Raises:
+        RuntimeError: torch's own: a single row finds no place, either.
+    """
+    try:
+        return compute(rows)
+    except RuntimeError as err:
+        if rows.stop - rows.start < 2 or not any(words in str(err) for words in NO_MEMORY):
+            raise
+    free_device_memory()  # not in the handler: there the traceback still holds what was computed
+    middle = (rows.start + rows.stop) // 2
+    return np.concatenate([in_halves(compute, half) for half in (slice(rows.start, middle), slice(middle, rows.stop))])

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import EncodingError, InvalidArgumentError, ModelNotFoundError
-from ..device_memory import free_device_memory
+from ..device_memory import in_halves
 from ..retriever import VectorSpace
 from .batching import BatchLimit, batches_by_length
 from .compute import DType, check_dtype, choose_device, choose_dtype
@@ -127,7 +127,7 @@ class SentenceTransformerEncoder:
         limit = CPU_BATCH if model.device.type == "cpu" else GPU_BATCH
         for batch in batches_by_length(lengths, limit):
             with self._in_turn():
-                vectors[batch] = self._fitting(model, [readable[position] for position in batch], side)
+                vectors[batch] = self._forward(model, [readable[position] for position in batch], side)
         return normalised(vectors, self.folder.name)
 
     @contextmanager
@@ -148,19 +148,6 @@ class SentenceTransformerEncoder:
         counts = self._counter.count(texts)
         return counts if limit is None else [min(count, limit) for count in counts]
 
-    def _fitting(self, model: SentenceTransformer, texts: list[str], side: Side) -> NDArray[np.float32]:
-        """Returns one batch's vectors, computed by halves where a GPU's memory does not hold it whole."""
-        import torch
-
-        try:
-            return self._forward(model, texts, side)
-        except torch.OutOfMemoryError:
-            if len(texts) == 1:
-                raise
-        free_device_memory()  # not in the handler: there the traceback still holds what was computed
-        middle = len(texts) // 2
-        return np.concatenate([self._fitting(model, half, side) for half in (texts[:middle], texts[middle:])])
-
     def _forward(self, model: SentenceTransformer, texts: list[str], side: Side) -> NDArray[np.float32]:
         """Returns one batch's vectors, float32, not yet normalised: the model's own step may run in 16 bits.
 
@@ -170,12 +157,16 @@ class SentenceTransformerEncoder:
         from sentence_transformers.util import batch_to_device
 
         prompt = self.layout.query_prompt if side == "query" else self.layout.document_prompt
-        # What `model.encode` does to one batch: its checks take as long as a sixth of encoding a query.
-        with torch.inference_mode():
-            features = model.preprocess(texts, prompt=without_surrogates(prompt), task=side)
-            rows = model(batch_to_device(features, model.device), task=side)["sentence_embedding"]
-        array: NDArray[np.float32] = rows[:, : self.layout.dim].float().cpu().numpy()
-        return array
+
+        def vectors(part: slice) -> NDArray[np.float32]:
+            # What `model.encode` does to one batch: its checks take as long as a sixth of encoding a query.
+            with torch.inference_mode():
+                features = model.preprocess(texts[part], prompt=without_surrogates(prompt), task=side)
+                rows = model(batch_to_device(features, model.device), task=side)["sentence_embedding"]
+            array: NDArray[np.float32] = rows[:, : self.layout.dim].float().cpu().numpy()
+            return array
+
+        return in_halves(vectors, slice(0, len(texts)))
 
     def _load(self) -> SentenceTransformer:
         device = choose_device(self._device)

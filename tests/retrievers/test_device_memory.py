@@ -2,9 +2,10 @@ import gc
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
-from lateral.retrievers.device_memory import free_device_memory
+from lateral.retrievers.device_memory import free_device_memory, in_halves
 
 NO_TORCH = """
 import sys
@@ -35,3 +36,65 @@ def test_what_nobody_holds_goes_back_to_the_driver():
     assert torch.cuda.memory_reserved() > before
     free_device_memory()
     assert torch.cuda.memory_reserved() <= before
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_what_a_gpu_does_not_hold_whole_is_computed_of_halves():
+    tried = []
+
+    def compute(rows):
+        tried.append(rows.stop - rows.start)
+        torch.zeros(tried[-1] << 38, dtype=torch.uint8, device="cuda") if tried[-1] > 2 else None
+        return np.arange(rows.start, rows.stop, dtype=np.float32)
+
+    assert list(in_halves(compute, slice(0, 7))) == list(range(7))
+    assert tried == [7, 3, 1, 2, 4, 2, 2]
+
+
+def holding(rows_at_most, error):
+    """Returns what computes each row's number and square, and notes the rows that it was asked for."""
+    asked = []
+
+    def compute(rows):
+        asked.append((rows.start, rows.stop))
+        if rows.stop - rows.start > rows_at_most:
+            raise error
+        at = np.arange(rows.start, rows.stop, dtype=np.float32)
+        return np.stack([at, at * at], axis=1)
+
+    return compute, asked
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB, other allocations: 1.00 GB)."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+)
+def test_a_batch_that_finds_no_place_is_computed_of_halves(error):
+    compute, asked = holding(2, error)
+    found = in_halves(compute, slice(0, 7))
+    assert found.tolist() == [[0, 0], [1, 1], [2, 4], [3, 9], [4, 16], [5, 25], [6, 36]]
+    assert asked == [(0, 7), (0, 3), (0, 1), (1, 3), (3, 7), (3, 5), (5, 7)]
+
+
+def test_a_batch_that_finds_its_place_is_computed_whole():
+    compute, asked = holding(7, RuntimeError("never raised"))
+    assert len(in_halves(compute, slice(0, 7))) == 7
+    assert asked == [(0, 7)]
+
+
+def test_a_row_that_finds_no_place_alone_is_an_error():
+    compute, asked = holding(0, torch.OutOfMemoryError("CUDA out of memory."))
+    with pytest.raises(torch.OutOfMemoryError):
+        in_halves(compute, slice(0, 2))
+    assert asked == [(0, 2), (0, 1)]
+
+
+def test_any_other_failure_is_not_tried_again():
+    compute, asked = holding(2, RuntimeError("CUDA error: device-side assert triggered"))
+    with pytest.raises(RuntimeError, match="device-side assert"):
+        in_halves(compute, slice(0, 7))
+    assert asked == [(0, 7)]

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import EncodingError
+from ...device_memory import in_halves
 from ...retriever import Side, VectorSpace
 from ..batching import BatchLimit, batches_by_length
 from ..folder import ModelFolder
@@ -30,7 +31,8 @@ Run: TypeAlias = Callable[[Iterable[TokenBatch], Side], Iterator[NDArray[np.floa
 # Measured with a checkpoint of MiniLM's size in bfloat16 on two busy cores, 96 abstracts of 190 tokens, RAGatouille /
 # sentence-transformers: batches of 4 texts 69 / 53 a second, 8 111 / 122, 16 133 / 188, 32 129 / 176.
 CPU_BATCH = BatchLimit(texts=16, tokens=16 * 256)
-# A matrix of 128 dimensions a token comes back: 32,768 tokens are 16 MB beside the activations.
+# A matrix of 128 dimensions a token comes back: 32,768 tokens are 16 MB beside the activations. Halved where a GPU's
+# memory does not hold them.
 GPU_BATCH = BatchLimit(texts=512, tokens=32_768)
 
 logger = logging.getLogger(__name__)
@@ -71,7 +73,7 @@ def in_turn(forward: Forward) -> Run:
             queue.append(place)
             with changed:
                 changed.wait_for(lambda: queue[0] is place)
-            return forward(batch, side)
+            return in_halves(lambda part: forward(batch.rows(part), side), slice(0, len(batch.positions)))
         finally:
             with changed:
                 if place in queue:

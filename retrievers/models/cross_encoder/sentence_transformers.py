@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import EncodingError
+from ...device_memory import in_halves
 from ..batching import BatchLimit, batches_by_length
 from ..colbert.loaded import checked_loading
 from ..compute import DType, check_dtype, choose_device, choose_dtype
@@ -27,7 +28,7 @@ __all__ = ["SentenceTransformersPairs", "finite"]
 
 # On two cores eight pairs of some 230 tokens at a time are the fastest, in float32 and in bfloat16.
 CPU_BATCH = BatchLimit(texts=32, tokens=8 * 256)
-GPU_BATCH = BatchLimit(texts=512, tokens=32_768)  # as for bi-encoders
+GPU_BATCH = BatchLimit(texts=512, tokens=32_768)  # as for bi-encoders, and halved as theirs
 BYTES_A_TOKEN = 4  # of UTF-8, about so in every script; it only decides what shares a batch
 
 logger = logging.getLogger(__name__)
@@ -117,15 +118,18 @@ def finite(logits: NDArray[np.float32], model: str) -> NDArray[np.float32]:
 def _forward(model: CrossEncoder, pairs: list[TextPair]) -> NDArray[np.float32]:
     import torch
 
-    numbers: Tensor = model.predict(
-        pairs,
-        batch_size=len(pairs),
-        show_progress_bar=False,
-        activation_fn=torch.nn.Identity(),
-        convert_to_tensor=True,
-    )
-    array: NDArray[np.float32] = numbers.float().cpu().numpy()
-    return array.reshape(len(pairs))
+    def numbers(part: slice) -> NDArray[np.float32]:
+        found: Tensor = model.predict(
+            pairs[part],
+            batch_size=part.stop - part.start,
+            show_progress_bar=False,
+            activation_fn=torch.nn.Identity(),
+            convert_to_tensor=True,
+        )
+        array: NDArray[np.float32] = found.float().cpu().numpy()
+        return array.reshape(part.stop - part.start)
+
+    return in_halves(numbers, slice(0, len(pairs)))
 
 
 def _score_in_float32(model: CrossEncoder) -> None:

@@ -41,6 +41,11 @@ class TokenBatch:
     lengths: list[int]
     inputs: dict[str, Ids]
 
+    def rows(self, part: slice) -> TokenBatch:
+        """Returns some of its texts, padded as they are here."""
+        inputs = {name: values[part] for name, values in self.inputs.items()}
+        return TokenBatch(self.positions[part], self.lengths[part], inputs)
+
 
 class BatchTokenizer:
     """The tokenizer of an exported model. Threads may share it.

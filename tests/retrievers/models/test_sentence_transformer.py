@@ -188,7 +188,7 @@ def test_a_batch_that_memory_does_not_hold_is_computed_in_parts(library, tiny):
     def hold_three(_, arguments):
         sizes.append(len(arguments[0]["input_ids"]))
         if sizes[-1] > 3:
-            raise library.torch.OutOfMemoryError("a GPU's word for it")
+            raise library.torch.OutOfMemoryError("CUDA out of memory.")
 
     encoder._model.register_forward_pre_hook(hold_three)
     np.testing.assert_allclose(encoder.encode_documents(TEXTS), whole, atol=1e-6)
@@ -201,10 +201,10 @@ def test_a_text_that_memory_does_not_hold_alone_is_an_error(library, tiny):
     encoder.encode_documents(["loads the model"])
 
     def hold_none(*_):
-        raise library.torch.OutOfMemoryError("a GPU's word for it")
+        raise library.torch.OutOfMemoryError("CUDA out of memory.")
 
     encoder._model.register_forward_pre_hook(hold_none)
-    with pytest.raises(library.torch.OutOfMemoryError, match="a GPU's word"):
+    with pytest.raises(library.torch.OutOfMemoryError, match="CUDA out of memory"):
         encoder.encode_documents(["one", "two"])
 
 

@@ -162,3 +162,21 @@ def test_an_exported_model_scores_without_torch(bare):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout.splitlines()[1:] == ["[]"]
+
+
+def test_a_batch_that_memory_does_not_hold_is_scored_in_parts(bare, expected):
+    import torch
+
+    scorer = load_cross_encoder(str(bare), backend="torch", device="cpu", dtype="float32")
+    scorer.logits(PAIRS[:1])
+    sizes = []
+
+    def hold_three(_, arguments, named):
+        sizes.append(len((arguments[0] if arguments else named)["input_ids"]))
+        if sizes[-1] > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    scorer._model.register_forward_pre_hook(hold_three, with_kwargs=True)
+    np.testing.assert_allclose(scorer.logits(PAIRS), expected, atol=TOLERANCE)
+    assert max(sizes) > 3
+    assert sum(size for size in sizes if size <= 3) == len(PAIRS)
