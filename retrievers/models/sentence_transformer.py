@@ -76,11 +76,11 @@ class SentenceTransformerEncoder:
     @property
     def max_tokens(self) -> int:
         """How many tokens of a document it reads, beside special tokens and the document prompt; the rest is cut."""
-        return self._counter.max_tokens
+        return self.counter.max_tokens
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Returns each text's number of tokens, special tokens not counted, nothing cut."""
-        return self._counter.count(texts)
+        return self.counter.count(texts)
 
     def encode_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns document vectors.
@@ -112,7 +112,8 @@ class SentenceTransformerEncoder:
         return read_layout(self.folder.path)
 
     @cached_property
-    def _counter(self) -> TokenCounter:
+    def counter(self) -> TokenCounter:
+        """What counts the tokens of documents."""
         return TokenCounter(self.layout)
 
     def _encode(self, texts: Sequence[str], side: Side) -> NDArray[np.float32]:
@@ -145,7 +146,7 @@ class SentenceTransformerEncoder:
 
     def _lengths(self, texts: Sequence[str]) -> list[int]:
         limit = self.layout.max_length
-        counts = self._counter.count(texts)
+        counts = self.counter.count(texts)
         return counts if limit is None else [min(count, limit) for count in counts]
 
     def _forward(self, model: SentenceTransformer, texts: list[str], side: Side) -> NDArray[np.float32]:

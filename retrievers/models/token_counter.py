@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import ModelNotFoundError
 from .folder import ModelLayout
@@ -15,10 +19,13 @@ from .folder import ModelLayout
 if TYPE_CHECKING:
     from tokenizers import Tokenizer  # type: ignore[import-untyped]
 
-__all__ = ["TokenCounter", "without_surrogates"]
+__all__ = ["TokenCounter", "TokenIds", "without_surrogates"]
+
+TokenIds: TypeAlias = NDArray[np.int32]
 
 RECENT_TEXTS = 4_096  # more than the chunks of the batches that are read, encoded and committed at a time
-RECENT_CHARS = 4_096  # longer ones are no chunks: 16 MB at most
+RECENT_CHARS = 4_096  # longer ones are no chunks
+PLACING = ("padding", "truncation")
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -39,7 +46,7 @@ class TokenCounter:
 
     def __init__(self, layout: ModelLayout) -> None:
         self._layout = layout
-        self._recent: dict[str, int] = {}
+        self._recent: dict[str, TokenIds] = {}
 
     @cached_property
     def max_tokens(self) -> int:
@@ -55,20 +62,28 @@ class TokenCounter:
 
         Recent texts are remembered: a chunk is counted when it is cut, and again when it is encoded.
         """
-        known = {text: count for text in texts if (count := self._recent.get(text)) is not None}
+        known = {text: len(ids) for text in texts if (ids := self._recent.get(text)) is not None}
         new = [text for text in dict.fromkeys(texts) if text not in known]
-        counts = dict(zip(new, self._count(new), strict=True)) if new else {}
-        if len(self._recent) + len(counts) > RECENT_TEXTS:
+        tokenised = dict(zip(new, self._ids(new), strict=True)) if new else {}
+        if len(self._recent) + len(tokenised) > RECENT_TEXTS:
             self._recent.clear()
-        self._recent.update((text, count) for text, count in counts.items() if len(text) <= RECENT_CHARS)
-        known |= counts
+        self._recent.update((text, ids) for text, ids in tokenised.items() if len(text) <= RECENT_CHARS)
+        known.update((text, len(ids)) for text, ids in tokenised.items())
         return [known[text] for text in texts]
 
-    def _count(self, texts: Sequence[str]) -> list[int]:
+    def recent(self, text: str) -> TokenIds | None:
+        """Returns the token ids of a text that was counted lately, no special ones among them; None of any other."""
+        return self._recent.get(text)
+
+    def agrees_with(self, tokenizer: Tokenizer) -> bool:
+        """Returns whether a tokenizer makes of every text the ids that are counted here; how it pads and cuts apart."""
+        return not self._layout.lower_case and _settings(tokenizer) == _settings(self._tokenizer)
+
+    def _ids(self, texts: Sequence[str]) -> list[TokenIds]:
         readable = [without_surrogates(text) for text in texts]
         lowered = [text.lower() for text in readable] if self._layout.lower_case else readable
         encodings = self._tokenizer.encode_batch_fast(lowered, add_special_tokens=False)
-        return [len(encoding.ids) for encoding in encodings]
+        return [np.array(encoding.ids, np.int32) for encoding in encodings]
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
@@ -84,3 +99,8 @@ class TokenCounter:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         return tokenizer
+
+
+def _settings(tokenizer: Tokenizer) -> dict[str, object]:
+    """Returns everything that a tokenizer's file says but how it pads and cuts."""
+    return {name: value for name, value in json.loads(tokenizer.to_str()).items() if name not in PLACING}

@@ -183,7 +183,8 @@ class OpenVINOEncoder:
         limit: int | None = transformer.config["max_length"]
         exported = export_transformer(transformer)
         made = self._quantized_of(exported) if self._quantized else exported
-        tokenizer = BatchTokenizer(exported / TOKENIZER, max_length=limit, step=step)
+        counter = None if prompt else self._reference.counter
+        tokenizer = BatchTokenizer(exported / TOKENIZER, max_length=limit, step=step, counter=counter)
         lone_length = min(step, limit or step) if step == QUERY_STEP else None
         runtime = OpenVINORuntime(made / MODEL, precision=self._precision, streams=streams, lone_length=lone_length)
         prompt = without_surrogates(prompt)

@@ -21,3 +21,11 @@ def test_more_texts_than_are_remembered_are_counted_right():
     first = counts.count(texts)
     assert first[:10] == [0, 1, 2, 3, 4] * 2
     assert counts.count(texts[::-1]) == first[::-1]
+
+
+def test_ids_of_recent_texts_are_at_hand():
+    counts = counter()
+    counts.count(["a hive is full of bees", ""])
+    assert counts.recent("a hive is full of bees").tolist() == [1037, 26736, 2003, 2440, 1997, 13734]
+    assert counts.recent("").tolist() == []
+    assert counts.recent("the bee") is None

@@ -1,14 +1,26 @@
 """Texts and pairs to padded arrays, against the tokenizer itself."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from lateral.errors import ModelNotFoundError
 from lateral.retrievers.models import DEFAULT_BI_ENCODER, find_model
 from lateral.retrievers.models.batching import BatchLimit
+from lateral.retrievers.models.folder import read_layout
 from lateral.retrievers.models.openvino.token_batches import WINDOW, BatchTokenizer
-from tokenizers import Tokenizer
+from lateral.retrievers.models.token_counter import RECENT_CHARS, TokenCounter, without_surrogates
+from tokenizers import Tokenizer, normalizers, processors
 
 CLS, SEP = 101, 102
+COUNTED = [
+    "the honey bee",
+    "",
+    "Ein Satz mit Umlauten: äöü, and some emoji 🐍.",
+    "a [PAD] b [SEP] c [unused1] d [MASK]",
+    "bee " * 700,
+    "a half of a pair: \ud83d",
+]
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +102,72 @@ def test_damaged_file_is_reported(tmp_path):
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(ModelNotFoundError, match=r"tokenizer\.json can't be read"):
         BatchTokenizer(tmp_path / "tokenizer.json", max_length=None)
+
+
+@pytest.fixture
+def counter():
+    return TokenCounter(read_layout(find_model(DEFAULT_BI_ENCODER).path))
+
+
+def all_inputs(batches):
+    return [(it.positions, it.lengths, {name: it.inputs[name].tolist() for name in it.INPUTS}) for it in batches]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        None,
+        processors.TemplateProcessing(
+            "[MASK] [CLS] $A [SEP]", special_tokens=[("[MASK]", 103), ("[CLS]", 101), ("[SEP]", 102)]
+        ),
+        processors.TemplateProcessing("$A", special_tokens=[]),
+        processors.TemplateProcessing("[CLS]:3 $A:3", special_tokens=[("[CLS]", 101)]),
+    ],
+    ids=["[CLS] text [SEP]", "two before", "none", "of another type"],
+)
+@pytest.mark.parametrize("max_length", [256, 5, 3, None])
+def test_counted_texts_make_the_same_batches(path, tmp_path, counter, frame, max_length):
+    if frame is not None:
+        tokenizer = Tokenizer.from_file(str(path))
+        tokenizer.post_processor = frame
+        path = tmp_path / "tokenizer.json"
+        tokenizer.save(str(path))
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        counter._tokenizer = tokenizer
+    counter.count(COUNTED)
+    texts = [*map(without_surrogates, COUNTED), "not counted", ("a", "pair")]
+    limit = BatchLimit(3, 1_000)
+    ours = BatchTokenizer(path, max_length=max_length, counter=counter).batches(texts, limit)
+    theirs = BatchTokenizer(path, max_length=max_length).batches(texts, limit)
+    assert all_inputs(ours) == all_inputs(theirs)
+
+
+def test_a_counted_text_is_not_tokenised_again(path, counter):
+    texts = ["the honey bee", "the hive is full", "bee " * RECENT_CHARS]
+    counter.count(texts)
+    assert counter.recent(texts[2]) is None
+    for text in texts[:2]:
+        counter.recent(text)[:] = 7
+    [batch] = BatchTokenizer(path, max_length=6, step=1, counter=counter).batches(texts, BatchLimit(8, 1_000))
+    ids = dict(zip(batch.positions, batch.inputs["input_ids"].tolist(), strict=True))
+    assert ids[0] == [CLS, 7, 7, 7, SEP, 7]  # the last one pads
+    assert ids[1] == [CLS, 7, 7, 7, 7, SEP]
+    assert 7 not in ids[2]
+
+
+@pytest.mark.parametrize("difference", ["normalizer", "lowercased before"])
+def test_counts_of_another_tokenizer_are_not_used(path, tmp_path, counter, difference):
+    if difference == "normalizer":
+        tokenizer = Tokenizer.from_file(str(path))
+        tokenizer.normalizer = normalizers.Lowercase()
+        path = tmp_path / "tokenizer.json"
+        tokenizer.save(str(path))
+    else:
+        counter = TokenCounter(replace(read_layout(find_model(DEFAULT_BI_ENCODER).path), lower_case=True))
+    texts = ["the honey bee", "the hive is full"]
+    counter.count(texts)
+    for text in texts:
+        counter.recent(text)[:] = 7
+    [batch] = BatchTokenizer(path, max_length=6, step=1, counter=counter).batches(texts, BatchLimit(8, 1_000))
+    assert 7 not in batch.inputs["input_ids"][batch.positions.index(1)]
