@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 
 from ...loaders.sentences import split_sentences
 from .lexical import content_stems
+from .verbatim import UNSPACED
 
 __all__ = ["Claim", "parse_claims"]
 
 MIN_CLAUSE_WORDS = 3  # content words: what stands before a marker inside a sentence is a claim of its own from here on
+MIN_UNSPACED = 2 * MIN_CLAUSE_WORDS  # the same in letters, where no blanks tell words: those of Chinese have two or so
 MAX_RANGE = 50  # "[1-40]" names forty passages; "[1-999]" is no citation
 
 # Numbers of three digits at most: "[2015]" is a year.
@@ -24,6 +26,7 @@ _SOURCES = re.compile(
     r"^[#*_ \t]*+(?:sources|references|citations)[*_ \t]*+(?::[*_ \t]*+)?$", re.IGNORECASE | re.MULTILINE
 )
 _SOURCE_LINE = re.compile(r"\s*(?:[-*] +)?(?:\[\d+\]|\d+[.)])")
+_UNSPACED = re.compile(f"[{UNSPACED}]")
 _STOPS = frozenset(".:!?…;。！？")
 _CLOSERS = {"“": "”", "«": "»", "„": "“”", "「": "」", "『": "』", '"': '"'}
 
@@ -204,12 +207,16 @@ def _clauses(text: str, sentence: tuple[int, int], groups: list[_Group]) -> Iter
     read: dict[str, tuple[tuple[str, ...], str]] = {}  # a sentence of nothing but markers would be read once a marker
     for first, last, group in zip([start, *borders], [*borders, end], groups, strict=True):
         clause = text[first:last].strip()
-        if len(content_stems(clause)) < MIN_CLAUSE_WORDS:
+        if not _says_enough(clause):
             clause = text[start:end]
         if clause not in read:
             read[clause] = _quotes_and_rest(clause)
         quotes, unquoted = read[clause]
         yield Claim(clause, quotes, tuple(dict.fromkeys(group.cited)), unquoted)
+
+
+def _says_enough(clause: str) -> bool:
+    return len(content_stems(clause)) >= MIN_CLAUSE_WORDS or len(_UNSPACED.findall(clause)) >= MIN_UNSPACED
 
 
 def _quotes_and_rest(clause: str) -> tuple[tuple[str, ...], str]:

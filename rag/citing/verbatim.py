@@ -7,7 +7,7 @@ import unicodedata
 
 from ..prompt import INVISIBLE
 
-__all__ = ["FENCE", "find_verbatim"]
+__all__ = ["FENCE", "UNSPACED", "find_verbatim"]
 
 FENCE = r"(?:`{3,}|~{3,})[ \t]*[^\s`~]*"  # opens or closes code in Markdown; one word may name its language
 
@@ -27,7 +27,11 @@ _PIECE = re.compile(
     """,
     re.VERBOSE | re.DOTALL | re.MULTILINE,
 )
-_CLOSING = " .,;:!?…"  # American style puts the sentence's own stop inside the quote
+_CLOSING = " .,;:!?…。，、；：！？"  # American style puts the sentence's own stop inside the quote
+# Scripts without blanks between words, for a character class: Thai to Lao, Burmese, Khmer, kana, Han, Hangul. A word of
+# theirs begins and ends anywhere; a number written in Han does not.
+UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
+_HAN_NUMBER = "〇零一二两兩三四五六七八九十百千万萬亿億"
 
 
 def find_verbatim(quote: str, text: str) -> tuple[int, int] | None:
@@ -36,8 +40,9 @@ def find_verbatim(quote: str, text: str) -> tuple[int, int] | None:
     Case counts. Folded on both sides: runs of whitespace, kinds of quote marks, dashes and hyphens, ligatures, composed
     accents, emphasis marks of Markdown and the lines that fence code in it, invisible characters, and the hyphens
     inside words (those of line ends among them). Punctuation at the quote's end may be the quoter's. A quote begins and
-    ends with whole words and numbers:
-    "5 drops" does not stand in "15 drops", nor "6" in "6.5". An elided quote ("a ... b") is no verbatim quote.
+    ends with whole words and numbers: "5 drops" does not stand in "15 drops", nor "6" in "6.5". In Chinese, Japanese,
+    Thai and other scripts without blanks between words only numbers need be whole. An elided quote ("a ... b") is no
+    verbatim quote.
 
     Args:
         quote: Without its quote marks.
@@ -55,15 +60,23 @@ def find_verbatim(quote: str, text: str) -> tuple[int, int] | None:
 
 
 def _left_border(needle: str) -> str:
-    if needle[0].isdigit():
-        return r"(?<!\w)(?<!\d[.,])"
-    return r"(?<!\w)" if needle[0].isalnum() else ""
+    if needle[0].isdecimal():
+        return rf"(?<![^\W{UNSPACED}])(?<!\d)(?<!\d[.,])"
+    if needle[0] in _HAN_NUMBER:
+        return f"(?<![{_HAN_NUMBER}])"
+    if re.match(f"[{UNSPACED}]", needle):
+        return ""
+    return rf"(?<![^\W{UNSPACED}])" if needle[0].isalnum() else ""
 
 
 def _right_border(needle: str) -> str:
-    if needle[-1].isdigit():
-        return r"(?!\w)(?![.,]\d)"
-    return r"(?!\w)" if needle[-1].isalnum() else ""
+    if needle[-1].isdecimal():
+        return rf"(?![^\W{UNSPACED}])(?!\d)(?![.,]\d)"
+    if needle[-1] in _HAN_NUMBER:
+        return f"(?![{_HAN_NUMBER}])"
+    if re.match(f"[{UNSPACED}]", needle[-1]):
+        return ""
+    return rf"(?![^\W{UNSPACED}])" if needle[-1].isalnum() else ""
 
 
 def _folded(text: str) -> tuple[str, list[tuple[int, int]]]:

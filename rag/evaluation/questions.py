@@ -163,13 +163,16 @@ def _files(folder: Path, questions: Path, found: RemarkCounter) -> list[SourceFi
     """Returns the files to index; what the walk can't read is counted."""
     own = questions.resolve()
     files: list[SourceFile] = []
+    failed: list[LoadFailure] = []
     for entry in walk(folder):
         if isinstance(entry, SourceFile) and Path(entry.path).resolve() != own:
             files.append(entry)
         elif isinstance(entry, LoadFailure):
+            failed.append(entry)
             found.note("unread_files", "files that can't be read, not indexed", f"{entry.source!r}: {entry.reason}")
     if not files:
-        raise InvalidArgumentError(f"'{folder}' holds no file that can be indexed")
+        why = f": {failed[0].source}: {failed[0].reason}" if failed else ""
+        raise InvalidArgumentError(f"'{folder}' holds no file that can be indexed{why}")
     return files
 
 

@@ -73,12 +73,9 @@ def stratify(files: Sequence[SourceFile], sample: int) -> tuple[list[Stratum[Rea
     """
     check_positive("sample", sample)
     ordered = sorted(files, key=lambda file: (file.format, file.size, file.path))
-    total = sum(file.size for file in ordered) or 1
+    groups = [list(its) for _, its in groupby(ordered, key=lambda file: file.format)]
     strata: list[Stratum[Read]] = []
-    for _, its in groupby(ordered, key=lambda file: file.format):
-        group = list(its)
-        share = sum(file.size for file in group) / total
-        allowed = max(1, min(len(group), round(sample * share)))
+    for group, allowed in zip(groups, _allowed(groups, sample), strict=True):
         cuts = max(1, allowed // FILES_A_STRATUM)
         for part in range(cuts):
             members = group[len(group) * part // cuts : len(group) * (part + 1) // cuts]
@@ -86,6 +83,18 @@ def stratify(files: Sequence[SourceFile], sample: int) -> tuple[list[Stratum[Rea
             strata.append(Stratum(members, _spread(members, taken), []))
     turns = zip_longest(*([(at, file) for file in stratum.chosen] for at, stratum in enumerate(strata)))
     return strata, [entry for turn in turns for entry in turn if entry is not None]
+
+
+def _allowed(groups: Sequence[Sequence[SourceFile]], sample: int) -> list[int]:
+    """Returns how many files to read of each group: at least one, and in all no more than the sample or the groups."""
+    sizes = [sum(file.size for file in group) for group in groups]
+    total = sum(sizes) or 1
+    shares = [sample * size / total for size in sizes]
+    allowed = [max(1, min(len(group), round(share))) for group, share in zip(groups, shares, strict=True)]
+    for _ in range(sum(allowed) - max(sample, len(groups))):
+        most = max((at for at in range(len(groups)) if allowed[at] > 1), key=lambda at: allowed[at] - shares[at])
+        allowed[most] -= 1
+    return allowed
 
 
 def extrapolate(strata: Sequence[Stratum[Read]], amount: Callable[[Read], float], *, by_size: bool = True) -> Estimated:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from ...errors import ChatModelError
 from ...llm import Usage
+from ..citing.verbatim import UNSPACED
 from ..prompt import Message, parse_messages
 from .extractive import NOTHING_FOUND
 from .generator import Generator
@@ -20,6 +22,7 @@ GENERATOR_DEGRADED = "generator"  # stands in `Answer.degraded`
 FAILURES = (ChatModelError, ConnectionError, TimeoutError)  # a model that can't be had; anything else is a mistake
 MAX_PASSAGES = 3  # what a reader looks through when a summary was expected
 MAX_QUOTE_CHARS = 400
+_WHOLE_WORDS = re.compile(rf".{{1,{MAX_QUOTE_CHARS}}}(?:(?=\s)|(?<=[{UNSPACED}]))")
 
 
 class DegradingStream(Iterator[str]):
@@ -130,4 +133,7 @@ class PassageGenerator:
 def _beginning(text: str) -> str:
     """Returns a passage's first words on one line, in no quote marks that would end the quote."""
     line = " ".join(text.split()).translate({ord("“"): '"', ord("”"): '"'})
-    return line if len(line) <= MAX_QUOTE_CHARS else line[:MAX_QUOTE_CHARS].rpartition(" ")[0]
+    if len(line) <= MAX_QUOTE_CHARS:
+        return line
+    whole = _WHOLE_WORDS.match(line)
+    return whole[0].rstrip() if whole else line[:MAX_QUOTE_CHARS]

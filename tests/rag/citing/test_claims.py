@@ -31,6 +31,11 @@ def parsed(answer):
             [("The red valve holds 5 bar", (1,)), ("and the blue valve 6 bar, as tested.", (2,))],
         ),
         (
+            "甲泵的费用是5欧元[1]，乙泵的费用是6欧元[2]。",
+            [("甲泵的费用是5欧元", (1,)), ("，乙泵的费用是6欧元。", (2,))],
+        ),
+        ("在2019年[1]甲泵的费用是5欧元。", [("在2019年甲泵的费用是5欧元。", (1,))]),
+        (
             "It is bleach [1], an oxidiser [2].",
             [("It is bleach, an oxidiser.", (1,)), ("It is bleach, an oxidiser.", (2,))],
         ),

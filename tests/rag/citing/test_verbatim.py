@@ -32,6 +32,27 @@ def test_a_quote_is_found_whatever_its_typography_and_only_whole(quote, slice_):
     assert (None if span is None else TEXT[slice(*span)]) == slice_
 
 
+@pytest.mark.parametrize(
+    ("quote", "text", "slice_"),
+    [
+        ("水箱必须每月清洗一次", "规定水箱必须每月清洗一次，过滤器", "水箱必须每月清洗一次"),
+        ("水箱必须每月清洗一次。", "规定水箱必须每月清洗一次，过滤器", "水箱必须每月清洗一次"),
+        ("タンクは毎月", "このタンクは毎月洗う。", "タンクは毎月"),
+        ("ถังน้ำ", "ล้างถังน้ำทุกเดือน", "ถังน้ำ"),
+        ("Python", "请使用Python编写", "Python"),
+        ("5滴", "每升加5滴漂白剂", "5滴"),
+        ("5滴", "每升加15滴漂白剂", None),
+        ("五滴", "每升加十五滴漂白剂", None),
+        ("加十", "每升加十五滴漂白剂", None),
+        ("๕ หยด", "ใช้๑๕ หยด", None),
+        ("水箱必须每年", "规定水箱必须每月清洗一次", None),
+    ],
+)
+def test_in_scripts_without_blanks_a_quote_begins_and_ends_anywhere_but_in_a_number(quote, text, slice_):
+    span = find_verbatim(quote, text)
+    assert (None if span is None else text[slice(*span)]) == slice_
+
+
 def test_nothing_stands_in_an_empty_text():
     assert find_verbatim("word", "") is None
 

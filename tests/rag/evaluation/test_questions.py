@@ -205,6 +205,9 @@ def test_missing_things_are_named(tmp_path):
         read_questions(tmp_path / "nowhere", questions)
     with pytest.raises(InvalidArgumentError, match="holds no file that can be indexed"):
         read_questions(tmp_path, questions)
+    (tmp_path / "empty.txt").touch()
+    with pytest.raises(InvalidArgumentError, match=r"that can be indexed: .*empty\.txt: the file is empty"):
+        read_questions(tmp_path, questions)
 
 
 def test_the_questions_of_a_folder_are_found_unless_there_is_a_choice(tmp_path):

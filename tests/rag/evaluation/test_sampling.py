@@ -11,10 +11,18 @@ def files(*sizes, kind="text"):
 def test_every_format_is_read_and_no_more_than_was_asked_for():
     strata, order = stratify([*files(*range(1, 101)), *files(5_000, kind="pdf"), *files(10, kind="html")], 20)
     assert {file.format for _, file in order} == {"text", "pdf", "html"}
-    assert len(order) <= 22
+    assert len(order) <= 20
     assert sum(len(stratum.files) for stratum in strata) == 102
     assert all(file in strata[at].files for at, file in order)
     assert len({file.path for _, file in order}) == len(order)
+
+
+@pytest.mark.parametrize(("sample", "most"), [(1, 3), (3, 3), (4, 4), (5, 5), (7, 7)])
+def test_no_more_files_are_read_than_the_sample_has_but_one_of_each_format(sample, most):
+    groups = [*files(*[100] * 9), *files(*[100] * 9, kind="pdf"), *files(1, 1, kind="html")]
+    strata, order = stratify(groups, sample)
+    assert len(order) == most
+    assert all(stratum.chosen for stratum in strata)
 
 
 def test_all_files_are_read_where_the_sample_is_large_enough():
