@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .store.formats import SIGNS_A_BYTE, StoredVectors
-from .token_blocks import FLOAT_SLACK, QUERY_RUN
+from .token_blocks import QUERY_RUN, float_slack
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,7 +49,7 @@ class DeviceQuery:
         self._tokens = len(query)
         self._kept = float(np.linalg.norm(kept, axis=1).sum())
         self._missed = float(np.linalg.norm(exact - kept, axis=1).sum())
-        self._slack = FLOAT_SLACK * max(1.0, len(query) / 1_000)
+        self._slack = float_slack(len(query))
 
     def error(self, vectors: DeviceVectors) -> float:
         """Returns how far scores from these vectors' halves may be off.

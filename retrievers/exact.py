@@ -64,7 +64,8 @@ class ExactSearch:
         if hidden is not None:
             rough[hidden] = -np.inf
         # The rough products may have put the last ones in the wrong order: look at all that come near.
-        least = max(kth_best(rough, top_k) - 2 * (error + _rounding(len(query))), LEAST)
+        # Scores end at 1: products beyond it, of vectors that are a little longer than 1, are as good as each other.
+        least = max(min(kth_best(rough, top_k), 1.0) - 2 * (error + _rounding(len(query))), LEAST)
         positions = self._chunks(np.flatnonzero(rough >= least))
         return self.best(positions if allowed is None else positions[allowed[positions]], query, top_k)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from typing import TypeVar
 
@@ -20,8 +21,8 @@ Result = TypeVar("Result")
 def in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """Returns the function's results in order, computed on all cores: for products, which leave Python's lock.
 
-    The caller's thread works too, and each takes the next item when it is done with one. Where it raises, the items
-    that nobody has begun are left out.
+    The caller's thread works too, and each takes the next item when it is done with one; where no other can be had, it
+    works alone. Where it raises, the items that nobody has begun are left out.
 
     Args:
         function: Called with one item at a time.
@@ -41,14 +42,23 @@ def in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> lis
                 waiting.clear()
                 raise
 
-    helpers = [_threads(os.getpid()).submit(work) for _ in range(min(CORES, len(items)) - 1)]
+    helpers = _started(work, min(CORES, len(items)) - 1)
     try:
         work()
     finally:
-        for helper in helpers:
-            if not helper.cancel():
-                helper.result()
+        errors = [it.exception() for it in helpers if not it.cancel()]  # which waits for all that have begun
+        for err in filter(None, errors):
+            raise err
     return [results[at] for at in range(len(items))]
+
+
+def _started(work: Callable[[], None], number: int) -> list[Future[None]]:
+    """Returns what so many other threads do, or fewer: the system may have no more, and an ending interpreter none."""
+    helpers: list[Future[None]] = []
+    with suppress(RuntimeError):
+        for _ in range(number):
+            helpers.append(_threads(os.getpid()).submit(work))
+    return helpers
 
 
 def _next(waiting: deque[tuple[int, Item]]) -> tuple[int, Item] | None:

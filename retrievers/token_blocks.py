@@ -14,12 +14,15 @@ from .products import quantized
 from .store.formats import LARGEST_CODE, StoredVectors
 from .top import check_scores
 
-__all__ = ["BLOCK_TOKENS", "QUERY_RUN", "Block", "CodedQuery", "cut_blocks", "make_block", "spans"]
+__all__ = ["BLOCK_TOKENS", "QUERY_RUN", "Block", "CodedQuery", "cut_blocks", "float_slack", "make_block", "spans"]
 
 BLOCK_TOKENS = 8_192  # the products of a block with 32 query tokens take 1 MB: they stay in a core's cache
 QUERY_RUN = 128  # query tokens at a time: memory does not grow with the query's length
 FILLED = 2  # a block's shortest text has at least 1 in so many of its longest one's tokens
-FLOAT_SLACK = 1e-4  # what rounding adds to sums of products of unit vectors in float32, for a thousand query tokens
+# What rounding adds to sums of products of unit vectors in float32: equal ones a thousand times over are off by 2e-4
+# where sums are made of 8 at a time (AVX2).
+FLOAT_SLACK = 1e-4
+SLACK_TOKENS = 250  # of a query, for which that is enough
 NORM_SLACK = 1e-5  # of a norm computed in float32
 NO_PRODUCTS = np.empty(0, np.int32)
 KEPT_PRODUCTS = 4 * BLOCK_TOKENS * QUERY_RUN  # 16 MB a thread at most, after texts of many thousand tokens
@@ -44,7 +47,7 @@ class CodedQuery:
         ]
         self._kept = float(np.linalg.norm(codes * scales[:, None], axis=1).sum())
         self._missed = float(lost.sum())
-        self._slack = FLOAT_SLACK * max(1.0, len(query) / 1_000)
+        self._slack = float_slack(len(query))
 
     def products(self, codes: NDArray[np.int8]) -> Iterator[tuple[NDArray[np.int32], NDArray[np.float32]]]:
         """Yields the products of tokens with the query's, a run of query tokens at a time.
@@ -73,6 +76,11 @@ class CodedQuery:
         """
         error: NDArray[np.float32] = self._missed * longest + self._kept * lost + self._slack
         return error
+
+
+def float_slack(tokens: int) -> float:
+    """Returns what rounding adds to the score of a query of so many tokens, computed in float32, at most."""
+    return FLOAT_SLACK * max(1.0, tokens / SLACK_TOKENS)
 
 
 def _scratch(rows: int, columns: int) -> NDArray[np.int32]:

@@ -116,12 +116,13 @@ def token_groups(matrix: NDArray[np.float32], factor: float) -> NDArray[np.int64
     """Returns the group of each token, shape (tokens,); the first is alone in its own.
 
     Args:
-        matrix: float32, shape (tokens, dim), rows L2-normalised.
+        matrix: float32, shape (tokens, dim), rows L2-normalised. One with a value that is not finite is left as it is,
+            to who looks for them.
         factor: At least 1.
     """
     free = len(matrix) - PROTECTED
     wanted = max(int(free // factor), 1)
-    if free <= wanted:
+    if free <= wanted or not np.isfinite(matrix).all():
         return np.arange(len(matrix))
     from scipy.cluster import hierarchy
     from scipy.spatial.distance import squareform

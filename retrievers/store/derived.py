@@ -9,6 +9,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from .segments import fsync_folder, hash_file
@@ -93,6 +94,8 @@ def is_intact(folder: Path, files: str) -> bool:
 def remove_unnamed(folder: Path, keep: set[str]) -> list[str]:
     """Removes what a writer that was killed left in a folder of the index, and what newer generations replaced.
 
+    What can't be removed is left to the next writer: it is in nobody's way.
+
     Args:
         folder: A folder of the index that holds segments or derived indexes. Only names that we give are touched.
         keep: The names that stay.
@@ -102,13 +105,16 @@ def remove_unnamed(folder: Path, keep: set[str]) -> list[str]:
     """
     if not folder.is_dir() or folder.is_symlink():
         return []
-    unnamed = [entry for entry in folder.iterdir() if OUR_NAME.fullmatch(entry.name) and entry.name not in keep]
-    for entry in unnamed:
-        if entry.is_dir():
-            shutil.rmtree(entry, ignore_errors=True)  # a killed writer's child may live for a moment: next time then
-        else:
-            entry.unlink()
-    return sorted(entry.name for entry in unnamed)
+    removed: list[str] = []
+    with suppress(OSError):  # it may not be looked into
+        for entry in [it for it in folder.iterdir() if OUR_NAME.fullmatch(it.name) and it.name not in keep]:
+            with suppress(OSError):
+                if entry.is_dir():
+                    shutil.rmtree(entry, ignore_errors=True)  # a killed writer's child may live for a moment
+                else:
+                    entry.unlink()
+                removed.append(entry.name)
+    return sorted(removed)
 
 
 def _settle(path: Path) -> str:

@@ -71,6 +71,8 @@ class Index:
     def write(self) -> Iterator[Writer]:
         """Gives the index's one writer; its lock is held until the block ends.
 
+        A read inside the block sees what has been committed, also where the block itself stands inside a read.
+
         Raises:
             IndexLockedError: Someone else is writing.
             StorageError: The disk is full, or the directory can't be made or written.
@@ -85,7 +87,8 @@ class Index:
                 mark_damage(self.folder, connection)
                 writer = Writer(self.folder, connection)
                 writer.remove_leftovers()
-                yield writer
+                with self._reading_anew():
+                    yield writer
             finally:
                 close_catalog(self.folder, connection)
 
@@ -101,6 +104,25 @@ class Index:
         if opened is not None and getattr(self._local, "snapshot", None) is None:
             self._local.opened = None
             opened.connection.close()
+
+    @contextmanager
+    def _reading_anew(self) -> Iterator[None]:
+        """Sets the view aside that this thread reads in: what is derived of it would be of an older generation."""
+        outer: tuple[Snapshot | None, _Opened | None] = (
+            getattr(self._local, "snapshot", None),
+            getattr(self._local, "opened", None),
+        )
+        if outer[0] is None:
+            yield
+            return
+        self._local.snapshot = self._local.opened = None
+        try:
+            yield
+        finally:
+            inner: tuple[Snapshot | None, _Opened | None] = self._local.snapshot, self._local.opened
+            self._local.snapshot, self._local.opened = outer
+            if inner[0] is None and inner[1] is not None:
+                inner[1].connection.close()
 
     def _reader(self) -> tuple[sqlite3.Connection, GenerationCache]:
         """Returns this thread's connection, a new one when the catalog is another file than it was."""

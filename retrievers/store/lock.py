@@ -53,11 +53,13 @@ def writer_pid(folder: Path) -> int | None:
         pid = int(owner)
     except (OSError, ValueError):  # there is none, or it has just begun
         return None
+    if pid < 1:  # several processes, to the kernel
+        return None
     if started and _started(pid) not in ("", started):  # it was killed, and another process has its number now
         return None
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:  # it was killed
+    except (ProcessLookupError, OverflowError):  # it was killed, or no process can have the number
         return None
     except PermissionError:  # it is another user's
         return pid

@@ -213,6 +213,8 @@ def _lay_out(connection: sqlite3.Connection) -> None:
 def named_errors(folder: Path) -> Iterator[None]:
     """Turns what SQLite, or a damaged row, raises into an error that names the file and the way out.
 
+    What other code raises while the index is open, such as an encoder that has a cache in SQLite, passes through.
+
     Raises:
         IndexCorruptError: The catalog's pages or rows are damaged.
         StorageError: The disk is full, or the catalog can't be read or written.
@@ -223,6 +225,8 @@ def named_errors(folder: Path) -> Iterator[None]:
     except sqlite3.ProgrammingError:
         raise
     except sqlite3.DatabaseError as err:
+        if not _is_raised_here(err):
+            raise
         name = getattr(err, "sqlite_errorname", "")
         if name.startswith(HELD):
             raise StoreError(f"'{folder / CATALOG}' is held by another program: {err}: try again later") from err
@@ -230,7 +234,9 @@ def named_errors(folder: Path) -> Iterator[None]:
             if name.startswith(refused):
                 raise StorageError(f"'{folder / CATALOG}' can't be read or written: {err}: {advice}") from err
         raise IndexCorruptError(_damaged(folder, err)) from err
-    except (json.JSONDecodeError, UnicodeDecodeError) as err:  # SQLite can't quote a table's definition that is no text
+    except UnicodeDecodeError as err:  # SQLite can't quote a table's definition that is no text
+        if not _is_raised_here(err):
+            raise
         raise IndexCorruptError(_damaged(folder, err)) from err
 
 
@@ -245,6 +251,15 @@ def decodes(read: Callable[P, T]) -> Callable[P, T]:
             raise sqlite3.DataError(f"a row does not decode: {err}") from err
 
     return decoded
+
+
+def _is_raised_here(err: BaseException) -> bool:
+    """Returns whether an error comes from a line of this floor, or from what that calls in C: all of SQLite is."""
+    innermost = err.__traceback__
+    while innermost is not None and innermost.tb_next is not None:
+        innermost = innermost.tb_next
+    module = "" if innermost is None else str(innermost.tb_frame.f_globals.get("__name__"))
+    return module.startswith(f"{__package__}.")
 
 
 def _damaged(folder: Path, err: Exception) -> str:

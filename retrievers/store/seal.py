@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from .held_file import hash_held
-from .schema import CATALOG
+from .schema import CATALOG, decodes
 from .storage import write_note
 
 __all__ = ["SEAL_FILE", "Seal", "break_seal", "check_seal", "close_catalog", "mark_damage", "note_generation"]
@@ -57,8 +57,14 @@ def note_generation(folder: Path, generation: int) -> None:
 
 
 def mark_damage(folder: Path, connection: sqlite3.Connection) -> None:
-    """Remembers, before anything is written, that the catalog's bytes have changed: a new seal would hide it."""
-    if check_seal(folder, connection) == "changed":
+    """Remembers, before anything is written, that the catalog's bytes have changed: a new seal would hide it.
+
+    That commits are lost is said: a new seal hides it, and what is put in again closes the gap.
+    """
+    seal = check_seal(folder, connection)
+    if seal == "behind":
+        logger.warning("'%s' has lost its last commits with its log: add the documents again", folder / CATALOG)
+    if seal == "changed":
         logger.warning("'%s' is damaged: run `lateral verify`", folder / CATALOG)
         connection.execute("UPDATE meta SET value = ? WHERE key = 'seal'", (DAMAGED,))
 
@@ -76,6 +82,7 @@ def close_catalog(folder: Path, connection: sqlite3.Connection) -> None:
     connection.close()
 
 
+@decodes
 def _read_seal(folder: Path, connection: sqlite3.Connection) -> tuple[Seal, str]:
     """Returns the seal by its token alone, "whole" where it fits, and the hash that stands beside it."""
     rows = dict(connection.execute("SELECT key, value FROM meta WHERE key IN ('seal', 'generation')").fetchall())
@@ -86,9 +93,10 @@ def _read_seal(folder: Path, connection: sqlite3.Connection) -> tuple[Seal, str]
         token, sha256 = "", ""
     if expected == DAMAGED:
         return "damaged", ""
+    if not sha256 and token.isdigit() and int(rows["generation"]) < int(token):
+        return "behind", ""  # with the token of the seal before, where the whole log is lost
     if expected is None:
-        behind = not sha256 and token.isdigit() and int(rows["generation"]) < int(token)
-        return ("behind" if behind else "none"), ""
+        return "none", ""
     return ("whole", sha256) if token == expected else ("foreign", "")
 
 

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
+from os.path import exists
 from pathlib import Path
 
 import numpy as np
@@ -160,6 +161,7 @@ class Writer:
             rows = self._connection.execute("DELETE FROM derived WHERE name = ? RETURNING folder", (name,)).fetchall()
             self._retire(folder for (folder,) in rows)
 
+    @decodes
     def identity(self) -> str:
         """Returns what names this index among all others, 32 hexadecimal digits; given to it when first asked for."""
         row = self._connection.execute("SELECT value FROM meta WHERE key = 'identity'").fetchone()
@@ -210,14 +212,19 @@ class Writer:
             Their names.
         """
         recent = time.time() - GRACE_SECONDS
-        with self._transaction():
-            self._connection.execute("DELETE FROM retired WHERE at < ?", (recent,))
         keep = {VECTORS: {row[0] for row in self._connection.execute("SELECT file FROM segments")}}
-        named = "SELECT folder FROM derived UNION SELECT path FROM retired"
-        for (path,) in self._connection.execute(named).fetchall():
+        named = self._connection.execute(
+            "SELECT folder, NULL FROM derived UNION SELECT path, at FROM retired"
+        ).fetchall()
+        for path, at in named:
             folder, name = derived.split_place(path)
-            keep.setdefault(folder, set()).add(name)
-        return [name for folder, names in keep.items() for name in derived.remove_unnamed(self._folder / folder, names)]
+            keep.setdefault(folder, set()).update([name] if at is None or at >= recent else [])
+        removed = [it for place, names in keep.items() for it in derived.remove_unnamed(self._folder / place, names)]
+        # Not before its file is gone: the row may be all that names the folder of a derived index that is given up.
+        gone = [(path,) for path, at in named if at is not None and at < recent and not exists(self._folder / path)]
+        with self._transaction():
+            self._connection.executemany("DELETE FROM retired WHERE path = ?", gone)
+        return removed
 
     def forget_segment(self, segment_id: int) -> int:
         """Drops a damaged segment's rows, so that its texts count as not encoded; returns how many."""
@@ -287,17 +294,9 @@ class Writer:
         rows = []
         for position, node in enumerate(nodes):
             text_hash = hash_text(indexed_text(node)) if node.kind == "chunk" else None
-            place = (
-                node.id,
-                node.document_id,
-                position,
-                node.page,
-                node.kind,
-                node.text,
-                node.start_char,
-                node.end_char,
-            )
-            rows.append((*place, dump_json(dict(node.metadata)), text_hash))
+            place = node.id, node.document_id, position, node.page, node.kind
+            content = node.text, node.start_char, node.end_char, dump_json(dict(node.metadata)), text_hash
+            rows.append((*place, *content))
         self._connection.executemany("INSERT INTO nodes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def _insert_vectors(self, new: NewVectors, segment: Segment) -> None:

@@ -74,3 +74,12 @@ def test_a_score_is_never_above_one_and_nan_is_refused(form):
         segmented(VECTORS, [], form=form).search(np.full(24, np.nan, np.float32), 3)
     with pytest.raises(InvalidArgumentError, match="NaN"):
         segmented(VECTORS, [], form=form).search(np.full(24, np.nan, np.float32), 3, np.arange(500) < 5)
+
+
+def test_scores_beyond_1_are_equal_and_go_by_position():
+    """Vectors that are a little longer than 1: their products are 1.0001 to 1.0004, their scores all 1."""
+    query = unit(np.ones(24))
+    vectors = np.outer([1.0001, 1.0002, 1.0004, 0.5], query).astype(np.float32)
+    search = ExactSearch([rows_of(vectors, np.arange(4), np.arange(4))], 4)
+    assert [search.search(query, top_k)[0].tolist() for top_k in (1, 2)] == [[0], [0, 1]]
+    assert search.search(query, 1)[1].tolist() == [1.0]

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from lateral.errors import InvalidArgumentError
 from lateral.retrievers.maxsim import BLOCK_TOKENS, MaxSimSearch, TokenSegment, maxsim
 from lateral.retrievers.store.formats import FORMATS, pack, view_packed
+from lateral.retrievers.token_blocks import CodedQuery, make_block
 
 DIM = 16
 
@@ -144,3 +145,20 @@ def test_a_text_by_its_number_gives_its_tokens():
     search = MaxSimSearch([segment_of(texts[:2]), segment_of(texts[2:], chunks=[[2]])], 3)
     assert (search.tokens(np.array([0, 2])) == np.concatenate([texts[0], texts[2]])).all()
     assert search.tokens(np.array([1])).shape == (0, DIM)
+
+
+@pytest.mark.parametrize("form", ["float32", "binary"])
+@pytest.mark.parametrize("tokens", [32, 128, 1_000, 3_000])
+def test_a_long_query_of_equal_tokens_scores_within_its_bounds(tokens, form):
+    """Bytes lose nothing of these vectors, and every rounding of the sum goes the same way."""
+    for dim in (24, 96):
+        signs = np.where(np.random.default_rng(0).standard_normal((400, dim)) > 0, 1, -1)
+        values = (signs / np.sqrt(dim)).astype(np.float32)
+        vectors = view_packed(pack(values, form), len(values), dim, form)
+        places, counts = np.arange(20), np.full(20, 20, np.int64)
+        block = make_block(vectors, places * 20, counts, places)
+        query = np.repeat(values[:1], tokens, axis=0)
+        low, high = block.bounds(CodedQuery(query))
+        exact = maxsim(query, vectors.decode(slice(None)), places * 20)
+        assert (low <= exact).all()
+        assert (exact <= high).all()

@@ -1,6 +1,8 @@
 """Threads that searches share."""
 
 import multiprocessing
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -48,3 +50,44 @@ def test_a_forked_child_has_threads_of_its_own():
     in_threads(square, range(4))  # the parent's are running
     with multiprocessing.get_context("fork").Pool(1) as pool:
         assert pool.apply_async(in_threads, (square, range(4))).get(30) == [0, 1, 4, 9]
+
+
+def test_a_thread_that_outlives_the_main_one_computes_alone():
+    code = """
+import threading, time
+from lateral.retrievers.threads import in_threads
+
+def later():
+    time.sleep(1)  # the main thread has ended, and with it the interpreter hands out no threads any more
+    print(in_threads(abs, [-1, -2, -3]))
+
+threading.Thread(target=later).start()
+"""
+    ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+    assert ended.stdout == "[1, 2, 3]\n", ended.stderr
+
+
+def test_an_error_of_one_of_many_threads_waits_for_the_others():
+    code = """
+import os, threading, time
+os.cpu_count = lambda: 4
+from lateral.retrievers.threads import in_threads
+
+together, ended = threading.Barrier(4), []
+
+def work(item):
+    together.wait(30)
+    name = threading.current_thread().name
+    if name.endswith("_0"):
+        raise KeyError(name)
+    if name != "MainThread":
+        time.sleep(0.5)
+        ended.append(name)
+
+try:
+    in_threads(work, range(4))
+except KeyError:
+    print(len(ended))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+    assert ended.stdout == "2\n", ended.stderr

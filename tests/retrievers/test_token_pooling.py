@@ -7,6 +7,7 @@ from lateral.retrievers.colbert import ColBERTRetriever
 from lateral.retrievers.models.colbert import load_colbert
 from lateral.retrievers.models.cures import cure_torchvision
 from lateral.retrievers.token_pooling import PooledEncoder, pool_tokens, token_groups
+from word_vectors import WordVectors
 
 
 def unit_rows(count, dim=8, seed=0):
@@ -72,3 +73,20 @@ def test_a_pooled_row_stands_for_several_tokens(encoder):
 def test_a_wrong_factor_is_refused(factor, encoder):
     with pytest.raises(InvalidArgumentError, match="pool_factor must be a number of at least 1"):
         ColBERTRetriever(encoder=encoder, pool_factor=factor)
+
+
+class BrokenVectors(WordVectors):
+    """An encoder whose documents have a value that is not a number."""
+
+    def encode_documents(self, texts):
+        return [
+            np.where(np.arange(matrix.size).reshape(matrix.shape) == 20, np.nan, matrix)
+            for matrix in super().encode_documents(texts)
+        ]
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_a_vector_that_is_not_finite_is_named_with_pooling_as_without(tmp_path, factor):
+    rag = RAG(tmp_path, retrievers=(ColBERTRetriever(encoder=BrokenVectors(), pool_factor=factor),))
+    with pytest.raises(InvalidArgumentError, match="must give finite matrices"):
+        rag.add({"id": "a", "text": "alpha beta gamma delta"})

@@ -17,6 +17,7 @@ from lateral.errors import (
     StoreError,
 )
 from lateral.loaders.indexed_text import indexed_text
+from lateral.retrievers.bm25 import BM25Retriever
 from lateral.retrievers.store import Index, hash_text
 from lateral.retrievers.store.schema import SCHEMA_VERSION
 from lateral.retrievers.store.verify import find_problems
@@ -127,6 +128,28 @@ def test_nested_reads_share_one_view(index):
         with index.read() as inner:
             assert inner is outer
             assert inner.count("FROM documents") == 3
+
+
+def test_a_write_inside_a_read_reads_what_it_commits_and_the_read_keeps_its_view(index):
+    filled(index, 2)
+    bm25 = BM25Retriever()
+    bm25.attach(index)
+    with index.read() as outer:
+        with index.write() as writer:
+            put(writer, [make_document("doc-0", "sourdough")])
+            bm25.refresh(writer)
+            with index.read() as inner:
+                assert inner.generation == outer.generation + 1
+        with index.read() as nested:
+            assert nested is outer
+        assert [hit.node.text for hit in bm25.retrieve("text", 5)] == [
+            f"the text of document number {at}" for at in "01"
+        ]
+    assert [hit.node.text for hit in bm25.retrieve("sourdough text", 5)] == [
+        "sourdough",
+        "the text of document number 1",
+    ]
+    assert [hit.node.text for hit in bm25.retrieve("text", 5)] == ["the text of document number 1"]
 
 
 def test_a_failed_commit_leaves_nothing_behind(index):
@@ -336,3 +359,17 @@ def test_an_id_taken_by_another_source_is_refused_not_overwritten(index):
             writer.commit([(clash, [])])
     with index.read() as snapshot:
         assert "a" in [document.source for document in snapshot.documents()]
+
+
+def test_the_files_of_a_derived_index_that_is_given_up_are_removed_after_a_minute(index):
+    filled(index)
+    with index.write() as writer:
+        writer.publish("plaid", lambda folder: (folder / "store").mkdir())
+        writer.unpublish("plaid")
+    with index.write() as writer:
+        assert len(list((index.folder / "plaid").iterdir())) == 1, "a reader may have just looked it up"
+        writer._connection.execute("UPDATE retired SET at = at - 61")
+    with index.write():
+        assert list((index.folder / "plaid").iterdir()) == []
+    with index.read() as snapshot:
+        assert snapshot.rows("SELECT path FROM retired") == []

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from lateral.retrievers.store.lock import OWNER_FILE, write_lock, writer_pid
 
 
@@ -42,3 +43,9 @@ def test_a_link_in_the_place_of_the_writers_name_leads_nowhere(tmp_path):
     assert (tmp_path / "mine.txt").read_text() == "precious"
     with write_lock(tmp_path / "index"):
         assert writer_pid(tmp_path / "index") == os.getpid(), "the link is gone"
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "99999999999999999999"])
+def test_a_number_that_is_no_processs_names_nobody(tmp_path, number):
+    (tmp_path / OWNER_FILE).write_text(number)
+    assert writer_pid(tmp_path) is None

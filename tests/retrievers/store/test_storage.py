@@ -10,6 +10,7 @@ from full_disks import file_system, fill, no_file_longer_than
 from lateral import RAG, BiEncoderRetriever
 from lateral.errors import IndexNotFoundError, StorageError, StoreError
 from lateral.retrievers import HashEmbedder
+from lateral.retrievers.store import Index
 from permissions import without_rights
 
 FEW = [{"id": f"doc-{number}", "text": f"word{number} stands here"} for number in range(4)]
@@ -134,6 +135,27 @@ def test_an_index_that_may_only_be_read_refuses_to_be_written_by_name(open_folde
     finally:
         for path in [open_folder, index, *index.rglob("*")]:
             path.chmod(0o755)
+
+
+@pytest.mark.parametrize("mode", [0o555, 0o000])
+def test_a_leftover_that_may_not_be_removed_is_in_nobodys_way(open_folder, mode):
+    index = open_folder / "index"
+    with open_rag(index) as rag:
+        rag.add(FEW)
+    left = index / "vectors" / f"{0:032}.npy"
+    left.write_bytes(b"of a writer that was killed")
+    for path in [index, *index.rglob("*")]:
+        path.chmod(0o777 if path.is_dir() else 0o666)
+    left.parent.chmod(mode)
+    try:
+        with without_rights(), Index(index).write() as writer:
+            writer.mark_stale("no document", "no reason")
+        left.parent.chmod(0o777)
+        assert left.exists()
+        with without_rights(), Index(index).write():
+            assert not left.exists()
+    finally:
+        left.parent.chmod(0o777)
 
 
 def test_an_index_that_may_not_be_read_says_so(open_folder):
