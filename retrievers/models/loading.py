@@ -43,8 +43,9 @@ def load_bi_encoder(
             quantize` or `quantize_bi_encoder` brings the model there once, with a sample of the corpus.
         offline: Never ask the hub.
         backend: "torch" is sentence-transformers. "openvino" exports the model once and then encodes without torch, on
-            the CPU, in "float32" or "bfloat16". "auto" is "openvino" where the extra of this name is installed, no GPU
-            is at hand and the model is one that it knows, else "torch". The vectors live in one space.
+            the CPU, in "float32", or in "bfloat16" where the CPU has it. "auto" is "openvino" where the extra of this
+            name is installed, no GPU is at hand and the model is one that it knows, else "torch". The vectors live in
+            one space.
 
     Raises:
         InvalidArgumentError: The name is empty, the dtype or the backend is none of those offered, or "openvino" was

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ...retrievers.models import Quantization
 
-__all__ = ["quantize"]
+__all__ = ["print_quantization", "quantize"]
 
 TEXTS = 512  # of the index: half of them for the sample, half to measure with
 
@@ -37,7 +37,7 @@ def quantize(context: typer.Context, index: IndexFlag = None, as_json: JsonFlag 
     with waiting("Bringing the model to int8 and measuring ...", off=as_json):
         model, texts = _sample(settings.index)
         found = quantize_bi_encoder(texts, model=model)
-    print_json(asdict(found)) if as_json else _print(found)
+    print_json(asdict(found) | {"pays": found.pays}) if as_json else print_quantization(found)
 
 
 def _sample(folder: Path) -> tuple[str, list[str]]:
@@ -61,7 +61,8 @@ def _sample(folder: Path) -> tuple[str, list[str]]:
         return dense.settings["model"], [indexed_text(it) for it in snapshot.nodes(ids[::step].astype(str).tolist())]
 
 
-def _print(found: Quantization) -> None:
+def print_quantization(found: Quantization) -> None:
+    """Prints what was measured, for a person."""
     from rich.table import Table
 
     from .output import plain, stdout
@@ -80,3 +81,8 @@ def _print(found: Quantization) -> None:
         f"{found.kept:.0%} of the ten nearest texts stay among the ten nearest."
     )
     console.print("`--dtype int8` or LATERAL_DTYPE=int8 uses it; `lateral evaluate --dtype int8` says what it costs.")
+    if not found.pays:
+        console.print(
+            f"It does not pay on this machine: {found.usual} is as fast or faster. CPUs with VNNI or AMX have "
+            "instructions for it."
+        )

@@ -17,7 +17,7 @@ from ..backend import cpu_refusal
 from ..compute import DType, choose_dtype
 from ..folder import REASON_CHARS, transformer_config
 from ..openvino.export import MODEL, export_transformer
-from ..openvino.runtime import OpenVINORuntime, lone_streams
+from ..openvino.runtime import OpenVINORuntime, lone_streams, precision_here
 from ..openvino.token_batches import LENGTH_STEP, TokenBatch
 from .checkpoint import PROJECTION, ColbertCheckpoint
 from .encoder import LoadedCheckpoint, Run
@@ -45,7 +45,7 @@ def load_with_openvino(checkpoint: ColbertCheckpoint, *, device: str | None, dty
     Args:
         checkpoint: One in any format whose projections are matrices.
         device: "cpu" or None.
-        dtype: "auto" is bfloat16 where the CPU has it.
+        dtype: "auto" is bfloat16 where the CPU has it; asked for by name elsewhere, OpenVINO computes in float32.
 
     Raises:
         InvalidArgumentError: The checkpoint, device or dtype is none that OpenVINO can serve.
@@ -71,7 +71,7 @@ def load_with_openvino(checkpoint: ColbertCheckpoint, *, device: str | None, dty
             file, precision=precision, streams=lone_streams(), projection=projection, lone_length=query_length
         )
 
-    return LoadedCheckpoint(_run(runtime, limit), "cpu", precision)
+    return LoadedCheckpoint(_run(runtime, limit), "cpu", precision_here(precision))
 
 
 def _run(runtime: Callable[[Side], OpenVINORuntime], limit: int) -> Run:

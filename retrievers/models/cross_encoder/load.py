@@ -32,8 +32,8 @@ def load_cross_encoder(
         dtype: What to compute in; "auto" is bfloat16 where CPU or GPU has it.
         offline: Never ask the hub.
         backend: "torch" is sentence-transformers. "openvino" exports the model once and then scores without torch, on
-            the CPU, in "float32" or "bfloat16". "auto" is "openvino" where the extra of this name is installed, no GPU
-            is at hand and the model is a transformer with its own head, else "torch".
+            the CPU, in "float32", or in "bfloat16" where the CPU has it. "auto" is "openvino" where the extra of this
+            name is installed, no GPU is at hand and the model is a transformer with its own head, else "torch".
 
     Raises:
         InvalidArgumentError: The name is empty, the dtype or the backend is none of those offered, or "openvino" was

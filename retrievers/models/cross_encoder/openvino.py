@@ -16,7 +16,7 @@ from ....errors import ModelNotFoundError
 from ..batching import BatchLimit
 from ..folder import TRANSFORMER_CONFIGS, ModelFolder
 from ..openvino.export import MODEL, TOKENIZER, Task, export_transformer
-from ..openvino.runtime import OpenVINORuntime, Precision
+from ..openvino.runtime import OpenVINORuntime, Precision, precision_here
 from ..openvino.token_batches import BatchTokenizer
 from .checkpoint import CrossEncoderCheckpoint
 from .pairs import TextPair
@@ -70,7 +70,7 @@ class OpenVINOPairs:
 
     Args:
         reference: The same model in torch.
-        precision: What to compute in.
+        precision: What to compute in, float32 on a CPU without bfloat16.
         fall_back: Whether the reference scores, and one line is logged, where the model can't be exported.
     """
 
@@ -123,5 +123,6 @@ class OpenVINOPairs:
         exported = export_transformer(checkpoint.modules[0], task=TASK)
         tokenizer = BatchTokenizer(exported / TOKENIZER, max_length=checkpoint.max_length)
         runtime = OpenVINORuntime(exported / MODEL, precision=self._precision)
-        logger.info("cross-encoder %s: cpu, %s, %s, OpenVINO", self.folder.name, self._precision, self.folder.place)
+        precision = precision_here(self._precision)
+        logger.info("cross-encoder %s: cpu, %s, %s, OpenVINO", self.folder.name, precision, self.folder.place)
         return _Loaded(tokenizer, runtime)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+from concurrent.futures import CancelledError
 
 from ....errors import ModelNotFoundError
 
@@ -14,6 +16,7 @@ __all__ = ["last_line", "run_child"]
 
 SECONDS = 1_800.0  # MiniLM takes 12 s, most of it imports; a model of 2 GB is some minutes of disk and memory
 REASON_CHARS = 300
+INTERRUPTED = (-signal.SIGINT, 0xC000013A)  # how a child ends that Ctrl-C has reached, on POSIX and on Windows
 # The child finds the same modules as this process, whatever its __main__ is; nothing of __main__ is run again.
 _PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {module} import main; main(*sys.argv[2:])"
 
@@ -28,11 +31,12 @@ def run_child(module: str, *arguments: str, what: str) -> subprocess.CompletedPr
 
     Raises:
         ModelNotFoundError: It took too long.
+        CancelledError: Ctrl-C ended it, which reaches every process of a terminal: the caller's main thread, too.
     """
     program = [sys.executable, "-P", "-c", _PROGRAM.format(module=module), json.dumps(_module_path())]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}  # what it reads is at hand: nothing is asked for
     try:
-        return subprocess.run(
+        done = subprocess.run(
             [*program, *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -42,6 +46,9 @@ def run_child(module: str, *arguments: str, what: str) -> subprocess.CompletedPr
         )
     except subprocess.TimeoutExpired as err:
         raise ModelNotFoundError(f"{what} took more than {SECONDS:.0f} s") from err
+    if done.returncode in INTERRUPTED:
+        raise CancelledError(f"{what} was interrupted")
+    return done
 
 
 def last_line(done: subprocess.CompletedProcess[bytes]) -> str:

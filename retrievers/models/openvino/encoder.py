@@ -22,7 +22,7 @@ from ..sentence_transformer import SentenceTransformerEncoder, Side, check_texts
 from ..token_counter import without_surrogates
 from .export import MANIFEST, MODEL, TOKENIZER, export_transformer
 from .quantize import quantized_folder
-from .runtime import OpenVINORuntime, Precision, lone_streams, stream_count
+from .runtime import OpenVINORuntime, Precision, lone_streams, precision_here, stream_count
 from .token_batches import LENGTH_STEP, BatchTokenizer
 from .vector_head import VectorHead, read_head
 
@@ -43,7 +43,7 @@ class _Tower:
     tokenizer: BatchTokenizer
     runtime: OpenVINORuntime
     head: VectorHead
-    made: Path  # what the graph and its manifest stand in
+    manifest: str  # SHA-256 of what the graph's folder said when it was read
 
 
 class OpenVINOEncoder:
@@ -55,7 +55,7 @@ class OpenVINOEncoder:
 
     Args:
         reference: The same model in torch: it knows the space and counts tokens without loading torch.
-        precision: What to compute in; vectors are float32 always.
+        precision: What to compute in, float32 on a CPU without bfloat16; vectors are float32 always.
         fall_back: Whether the reference encodes, and one line is logged, where the model can't be exported.
         quantized: Whether layers multiply 8-bit integers, as `quantize_bi_encoder` has brought them to; what is between
             them is computed in the precision. The vectors' cosine to float32 is that function's to say.
@@ -104,8 +104,8 @@ class OpenVINOEncoder:
         tower = self._start("query")
         if tower is None or layout.query[0] != layout.document[0]:
             return None
-        manifest = file_sha256(tower.made / MANIFEST)  # it changes with each export, and libraries make new ones
-        return f"openvino {manifest} {self._precision} {BATCH} {QUERY_STEP} {lone_streams()} {stream_count()}"
+        # It changes with each export, and libraries make new ones.
+        return f"openvino {tower.manifest} {self._precision} {BATCH} {QUERY_STEP} {lone_streams()} {stream_count()}"
 
     @property
     def max_tokens(self) -> int:
@@ -174,7 +174,8 @@ class OpenVINOEncoder:
         else:
             tower = self._tower(layout.document, layout.document_prompt, stream_count(), LENGTH_STEP)
         if not self._towers:
-            precision = f"int8 and {self._precision}" if self._quantized else self._precision
+            between = precision_here(self._precision)
+            precision = f"int8 and {between}" if self._quantized else between
             logger.info("bi-encoder %s: cpu, %s, %s, OpenVINO", self.folder.name, precision, self.folder.place)
         return tower
 
@@ -186,10 +187,11 @@ class OpenVINOEncoder:
         counter = None if prompt else self._reference.counter
         tokenizer = BatchTokenizer(exported / TOKENIZER, max_length=limit, step=step, counter=counter)
         lone_length = min(step, limit or step) if step == QUERY_STEP else None
+        manifest = file_sha256(made / MANIFEST)
         runtime = OpenVINORuntime(made / MODEL, precision=self._precision, streams=streams, lone_length=lone_length)
         prompt = without_surrogates(prompt)
         prompt_length = tokenizer.prompt_length(prompt) if prompt else 0
-        return _Tower(prompt, prompt_length, tokenizer, runtime, read_head(modules), made)
+        return _Tower(prompt, prompt_length, tokenizer, runtime, read_head(modules), manifest)
 
     def _quantized_of(self, exported: Path) -> Path:
         folder = quantized_folder(exported)

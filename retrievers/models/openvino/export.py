@@ -156,7 +156,8 @@ def _run_child(place: Path, out: Path, task: Task, refused: Path) -> None:
         return
     reason = f"{place} can't be exported to OpenVINO: {last_line(done)}"
     if (out / REFUSED).is_file():
-        refused.write_text(reason, encoding="utf-8")
+        (out / REFUSED).write_text(reason, encoding="utf-8")
+        (out / REFUSED).replace(refused)
     raise ModelNotFoundError(reason)
 
 

@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ....errors import ModelNotFoundError
+from ..compute import cpu_saturates
 from .child import last_line, run_child
 from .export import MODEL, is_whole, write_manifest
 
 __all__ = ["quantize_export", "quantized_folder"]
 
-PREFIX = "int8-"
+PREFIX, HALVED = "int8-", "int8-half-"  # a cache may be shared by machines that saturate and machines that don't
 SAMPLE = "sample.json"
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ def quantize_export(exported: Path, texts: Sequence[str], max_length: int | None
 
 
 def _folder(exported: Path) -> Path:
-    return exported.with_name(PREFIX + exported.name)
+    return exported.with_name((HALVED if cpu_saturates() else PREFIX) + exported.name)
 
 
 def _run(exported: Path, out: Path, texts: Sequence[str], max_length: int | None) -> None:

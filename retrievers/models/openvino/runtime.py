@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -22,7 +23,16 @@ from .token_batches import TokenBatch
 if TYPE_CHECKING:
     from openvino import CompiledModel  # type: ignore[import-untyped]
 
-__all__ = ["TELEMETRY", "OpenVINORuntime", "Outputs", "Precision", "load_openvino", "lone_streams", "stream_count"]
+__all__ = [
+    "TELEMETRY",
+    "OpenVINORuntime",
+    "Outputs",
+    "Precision",
+    "load_openvino",
+    "lone_streams",
+    "precision_here",
+    "stream_count",
+]
 
 Precision: TypeAlias = Literal["float32", "bfloat16"]
 Outputs: TypeAlias = Mapping[str, NDArray[np.float32]]
@@ -54,17 +64,30 @@ def load_openvino() -> ModuleType:
                 del sys.modules[TELEMETRY]
 
 
+def precision_here(precision: Precision) -> Precision:
+    """Returns what OpenVINO computes in when asked for a precision: float32 for bfloat16 on a CPU that has none.
+
+    It says nothing of that itself.
+
+    Raises:
+        MissingExtraError: OpenVINO is not installed.
+    """
+    has_it = "BF16" in load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return precision if has_it else "float32"
+
+
 class OpenVINORuntime:
     """A compiled graph. Threads may share it.
 
     Args:
         model: The graph's .xml file.
-        precision: What to compute in; what comes out is float32.
+        precision: What to compute in, as far as the CPU has it (`precision_here`); what comes out is float32.
         streams: How many batches are computed at a time, each by its share of the cores; None: `stream_count`.
         projection: A matrix, float32, shape (width, dim), that the graph's one output is multiplied with, inside and in
             the same precision; None for none.
         lone_length: A text of so many tokens, padding included, that comes alone is computed by a graph of that shape,
-            a fifth faster than by the one for all shapes. Each is compiled when it is first needed.
+            a fifth faster than by the one for all shapes. Each is compiled when it is first needed, of the file as it
+            was read at first: it may be replaced or gone by then.
 
     Raises:
         MissingExtraError: OpenVINO is not installed.
@@ -89,27 +112,30 @@ class OpenVINORuntime:
             "ENABLE_CPU_PINNING": False,  # several processes would all pin themselves to the same cores
         }
         self._file = model
-        self._projection = projection
+        self._graph = self._readable(projection)
         self._lone_length = lone_length
         self._in_flight = streams + 1  # one is being made while each stream computes one
         self._compiling = Lock()
         self._graphs: dict[int | None, _Compiled] = {lone_length: self._compile(lone_length)}
 
+    def _readable(self, projection: NDArray[np.float32] | None) -> Any:  # noqa: ANN401 (no types)
+        """Returns the file's graph, which takes token ids and nothing else."""
+        with _one_error(self._file):
+            graph = _read(load_openvino(), self._file, projection)
+            names = [port.get_any_name() for port in graph.inputs]
+        if unknown := set(names) - set(TokenBatch.INPUTS):
+            listed = ", ".join(sorted(unknown))
+            raise ModelNotFoundError(f"the graph {self._file} takes inputs that are not known: {listed}")
+        return graph
+
     def _compile(self, lone_length: int | None) -> _Compiled:
         """Returns the graph for a lone text of some length, or for all batches."""
-        openvino = load_openvino()
-        try:
-            graph = _read(openvino, self._file, self._projection)
-            names = [port.get_any_name() for port in graph.inputs]
-            if unknown := set(names) - set(TokenBatch.INPUTS):
-                listed = ", ".join(sorted(unknown))
-                raise ModelNotFoundError(f"the graph {self._file} takes inputs that are not known: {listed}")
+        names = [port.get_any_name() for port in self._graph.inputs]
+        with _one_error(self._file):
+            graph = self._graph.clone()
             if lone_length is not None:
                 graph.reshape({name: [1, lone_length] for name in names})
-            model = openvino.Core().compile_model(graph, "CPU", self._settings)
-        except RuntimeError as err:
-            reason = str(err).strip().splitlines()[-1][:300]
-            raise ModelNotFoundError(f"OpenVINO can't compile {self._file}: {reason}") from err
+            model = load_openvino().Core().compile_model(graph, "CPU", self._settings)
         return _Compiled(lone_length, model, names, [port.get_any_name() for port in model.outputs])
 
     def _graph_for(self, batch: TokenBatch) -> _Compiled:
@@ -206,6 +232,20 @@ class _Compiled:
 
 def _put_back(graph: _Compiled, request: _Request, _batch: TokenBatch) -> None:
     graph.idle.append(request)
+
+
+@contextmanager
+def _one_error(file: Path) -> Iterator[None]:
+    """Turns what OpenVINO raises into one line.
+
+    Raises:
+        ModelNotFoundError: It fails on the file.
+    """
+    try:
+        yield
+    except RuntimeError as err:
+        reason = str(err).strip().splitlines()[-1][:300]
+        raise ModelNotFoundError(f"OpenVINO can't compile {file}: {reason}") from err
 
 
 def _read(openvino: ModuleType, file: Path, projection: NDArray[np.float32] | None) -> Any:  # noqa: ANN401 (no types)

@@ -2,7 +2,14 @@
 
 import pytest
 from lateral.errors import InvalidArgumentError
-from lateral.retrievers.models.compute import check_dtype, choose_device, choose_dtype, cpu_has_bfloat16, is_cpu_likely
+from lateral.retrievers.models.compute import (
+    check_dtype,
+    choose_device,
+    choose_dtype,
+    cpu_has_bfloat16,
+    cpu_saturates,
+    is_cpu_likely,
+)
 
 
 @pytest.mark.parametrize(
@@ -12,6 +19,23 @@ from lateral.retrievers.models.compute import check_dtype, choose_device, choose
 def test_bfloat16_is_read_from_the_cpu_flags(tmp_path, flags, expected):
     (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\nbugs\t\t: avx512_bf16\n")
     assert cpu_has_bfloat16(tmp_path / "cpuinfo") is expected
+
+
+@pytest.mark.parametrize(
+    ("flags", "machine", "expected"),
+    [
+        ("fpu avx2 avx512f", "x86_64", True),
+        ("fpu avx2 avx512f avx512_vnni", "x86_64", False),
+        ("fpu avx2 avx_vnni", "AMD64", False),
+        ("fpu amx_int8", "x86_64", False),
+        ("", "AMD64", True),
+        ("", "aarch64", False),
+    ],
+)
+def test_sums_of_byte_products_may_saturate_on_an_x86_not_known_to_have_vnni(tmp_path, flags, machine, expected):
+    if flags:
+        (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\nbugs\t\t: avx512_vnni\n")
+    assert cpu_saturates(tmp_path / "cpuinfo", machine) is expected
 
 
 def test_system_without_cpuinfo_computes_in_float32(tmp_path):

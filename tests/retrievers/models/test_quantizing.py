@@ -8,6 +8,7 @@ from lateral.retrievers.bi_encoder import BiEncoderRetriever
 from lateral.retrievers.hash_embedder import HashEmbedder
 from lateral.retrievers.models import (
     DEFAULT_BI_ENCODER,
+    Quantization,
     check_compute,
     find_model,
     load_bi_encoder,
@@ -273,3 +274,24 @@ def test_an_index_made_in_one_is_searched_and_kept_in_the_other(tmp_path, first,
 def test_an_encoder_of_ones_own_has_its_own():
     retriever = BiEncoderRetriever(encoder=HashEmbedder(16), dtype="int8")
     assert isinstance(retriever.encoder, HashEmbedder)
+
+
+@pytest.mark.parametrize(
+    ("query_ms", "texts_per_second", "pays"),
+    [(2.0, 100, True), (3.0, 120, True), (2.9, 104, False), (4.0, 80, False), (4.0, 120, True)],
+)
+def test_it_pays_where_queries_or_documents_are_faster(query_ms, texts_per_second, pays):
+    measured = Quantization(
+        model="m",
+        sample=1,
+        measured=1,
+        usual="float32",
+        cosine=1,
+        lowest_cosine=1,
+        kept=1,
+        query_ms=query_ms,
+        usual_query_ms=3.0,
+        texts_per_second=texts_per_second,
+        usual_texts_per_second=100,
+    )
+    assert measured.pays is pays

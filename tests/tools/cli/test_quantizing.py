@@ -6,6 +6,8 @@ from types import SimpleNamespace
 import pytest
 from command_line import as_json, run
 from judged_corpora import write_beir
+from lateral.retrievers.models import Quantization
+from lateral.tools.cli.quantizing import print_quantization
 from quantized_models import PASSAGES, cache_with_default
 
 pytestmark = pytest.mark.slow  # a quantization is a process that imports NNCF
@@ -51,6 +53,7 @@ def test_json_tells_what_was_measured(quantized):
         "usual_query_ms",
         "texts_per_second",
         "usual_texts_per_second",
+        "pays",
     }
     assert (said["model"], said["sample"], said["measured"]) == ("all-MiniLM-L6-v2", 22, 22)
     assert said["usual"] in ("float32", "bfloat16")
@@ -69,6 +72,15 @@ def test_a_person_sees_both_columns_and_what_to_do_next(quantized):
     assert text.startswith("On 22 other texts: cosine to float32 0.9")
     assert "of the ten nearest texts stay among the ten nearest." in text
     assert "`--dtype int8` or LATERAL_DTYPE=int8 uses it" in text
+
+
+@pytest.mark.parametrize(("query_ms", "said"), [(4.0, True), (2.0, False)])
+def test_a_person_is_told_where_it_does_not_pay(capsys, query_ms, said):
+    usual = {"usual": "float32", "usual_query_ms": 3.0, "usual_texts_per_second": 20.0}
+    measured = {"sample": 128, "measured": 256, "cosine": 0.991, "lowest_cosine": 0.98, "kept": 0.91}
+    print_quantization(Quantization("m", **measured, **usual, query_ms=query_ms, texts_per_second=18.0))
+    text = " ".join(capsys.readouterr().out.split())
+    assert ("It does not pay on this machine: float32 is as fast or faster." in text) is said
 
 
 @pytest.mark.parametrize("asked", ["flag", "variable", "file"])

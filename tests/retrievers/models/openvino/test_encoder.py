@@ -13,6 +13,7 @@ import pytest
 from lateral.errors import EncodingError, InvalidArgumentError
 from lateral.retrievers.models import find_model, load_bi_encoder
 from lateral.retrievers.models.openvino.encoder import OpenVINOEncoder
+from lateral.retrievers.models.openvino.runtime import load_openvino
 from lateral.retrievers.models.sentence_transformer import SentenceTransformerEncoder
 from lateral.retrievers.retriever import Encoder
 
@@ -189,6 +190,26 @@ def test_what_vectors_depend_on_is_told_unless_torch_may_encode(tiny):
     assert len(told) == 2
     assert light(tiny("cls"), "float32").computation in told
     assert light(tiny("router", router=True)).computation is None
+
+
+def test_the_log_names_the_precision_that_is_computed_in(tiny, caplog):
+    encoder = light(tiny("cls"), "bfloat16")
+    with caplog.at_level(logging.INFO, logger="lateral"):
+        encoder.encode_queries(["x"])
+    has_bfloat16 = "BF16" in load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    assert f": cpu, {'bfloat16' if has_bfloat16 else 'float32'}, local folder, OpenVINO" in caplog.text
+
+
+def test_an_open_model_outlives_its_export(tiny, tmp_path, monkeypatch):
+    expected = light(tiny("cls")).encode_queries(["word " * 40])
+    shutil.copytree(os.environ["LATERAL_CACHE"], tmp_path / "cache")
+    monkeypatch.setenv("LATERAL_CACHE", str(tmp_path / "cache"))
+    encoder = light(tiny("cls"))
+    encoder.encode_queries(["short"])
+    told = encoder.computation
+    shutil.rmtree(tmp_path / "cache")
+    np.testing.assert_array_equal(encoder.encode_queries(["word " * 40]), expected)
+    assert encoder.computation == told
 
 
 def test_nothing_to_encode_exports_nothing(tmp_path, monkeypatch):

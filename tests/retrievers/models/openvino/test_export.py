@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from full_disks import no_file_longer_than
 from lateral.errors import ModelNotFoundError
 from lateral.retrievers.models.folder import read_layout
 from lateral.retrievers.models.openvino.export import (
@@ -24,6 +25,22 @@ from pathlib import Path
 from lateral.retrievers.models.openvino.export import export_transformer
 from lateral.retrievers.models.folder import read_layout
 print(export_transformer(read_layout(Path(sys.argv[1])).document[0]))
+assert "torch" not in sys.modules
+"""
+
+INTERRUPTED = """
+import logging, os, signal, sys, threading, time
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from lateral.retrievers.models import load_bi_encoder
+logging.basicConfig(level=logging.INFO, stream=sys.stdout)
+encoder = load_bi_encoder(sys.argv[1], device="cpu")
+encoding = ThreadPoolExecutor(1).submit(encoder.encode_documents, ["a text"])
+try:
+    time.sleep(3)
+    os.killpg(0, signal.SIGINT)  # as a terminal does, and Jupyter
+    time.sleep(60)
+except KeyboardInterrupt:
+    print(type(encoding.exception(timeout=60)))
 assert "torch" not in sys.modules
 """
 
@@ -104,3 +121,24 @@ def test_cache_that_can_not_be_written_is_reported(tmp_path, monkeypatch, tiny):
     monkeypatch.setenv("LATERAL_CACHE", str(tmp_path / "file"))
     with pytest.raises(ModelNotFoundError, match="can't keep the exported model"):
         export_transformer(transformer_of(tiny("cls")))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", [0, 40_000, 1_000_000])  # nothing, no tokenizer, no weights
+def test_a_full_disk_is_no_reason_to_refuse_the_model_later(cache, tiny, limit):
+    transformer = transformer_of(tiny("cls"))
+    with no_file_longer_than(limit), pytest.raises(ModelNotFoundError, match=r"\S"):
+        export_transformer(transformer)
+    assert [path.suffix for path in (cache / "openvino").iterdir()] == [".lock"]
+    assert (export_transformer(transformer) / MODEL).is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="Ctrl-C is sent to a group of processes, which Windows has not")
+def test_ctrl_c_that_ends_an_export_in_a_thread_does_not_load_torch_in_its_place(cache, tiny):
+    command = [sys.executable, "-c", INTERRUPTED, str(tiny("cls"))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, start_new_session=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "CancelledError" in done.stdout
+    assert "sentence-transformers encodes" not in done.stdout
+    assert not list((cache / "openvino").glob("*.tmp"))

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from lateral.errors import ModelNotFoundError
-from lateral.retrievers.models.openvino.runtime import OpenVINORuntime, load_openvino, stream_count
+from lateral.retrievers.models.openvino.runtime import OpenVINORuntime, load_openvino, precision_here, stream_count
 from lateral.retrievers.models.openvino.token_batches import TokenBatch
 
 openvino = load_openvino()
@@ -155,3 +155,26 @@ assert sys.modules["openvino.tools.ovc.telemetry_utils"].tm.__name__ == "openvin
 import openvino_telemetry
 """
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+def test_a_graph_is_compiled_of_the_file_that_was_read_at_first(tmp_path):
+    from openvino import opset13 as ops
+
+    for factor in (2.0, 3.0):
+        ids = ops.parameter([-1, -1], np.int64, name="input_ids")
+        file = save(tmp_path, ids, ops.multiply(ops.convert(ids, "f32"), ops.constant(np.float32(factor))), "input_ids")
+        if factor == 2:
+            runtime = OpenVINORuntime(file, precision="float32", lone_length=4)
+            file.unlink()
+            file.with_suffix(".bin").unlink()
+    for shape in ((1, 4), (2, 4)):
+        ((_, outputs),) = runtime.run([batch(5, shape[1], shape[0])])
+        np.testing.assert_array_equal(outputs["doubled"], np.full(shape, 10, np.float32))
+
+
+@pytest.mark.parametrize("asked", ["float32", "bfloat16"])
+def test_the_precision_that_a_cpu_computes_in_is_told(doubling, asked):
+    hint = {"float32": "f32", "bfloat16": "bf16"}[asked]
+    model = openvino.Core().compile_model(doubling, "CPU", {"INFERENCE_PRECISION_HINT": hint})
+    used = model.get_property("INFERENCE_PRECISION_HINT")
+    assert used == {"float32": openvino.Type.f32, "bfloat16": openvino.Type.bf16}[precision_here(asked)]
