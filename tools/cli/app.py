@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import sys
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -67,6 +70,8 @@ EXIT_INDEX = 3
 EXIT_MODEL = 4  # the chat model can't be had, and --strict was given
 EXITS = {StoreError: EXIT_INDEX, ChatModelError: EXIT_MODEL, DocumentError: EXIT_FAILED}  # others are EXIT_USAGE
 LOADING = "Loading the model and searching ..."
+EXIT_FULL = 74  # EX_IOERR of sysexits.h: what there is to say can't be written
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 EXIT_UNREAD = 141  # 128 + SIGPIPE: who read the output, such as `head`, has left
 
 EPILOG = (
@@ -102,6 +107,13 @@ def main(interruption: Interruption | None = None) -> None:
     except (BrokenPipeError, SystemExit):  # Typer and Rich make the one of the other, and the code 1, which is taken
         drop_output()
         code = EXIT_UNREAD
+    except OSError as err:
+        if err.errno not in FULL:
+            raise
+        drop_output()
+        with suppress(OSError):  # stderr may go to the same place
+            _tell("OutputError", f"there is no room to write to ({err.strerror}): make some, and try again", False)
+        code = EXIT_FULL
     sys.exit(code)
 
 
@@ -127,11 +139,22 @@ def _run(interruption: Interruption, *, as_json: bool) -> int:
         elif isinstance(err, LateralError):
             _tell(type(err).__name__, str(err), as_json)
             return next((code for kind, code in EXITS.items() if isinstance(err, kind)), EXIT_USAGE)
+        elif isinstance(err, FileNotFoundError) and not _stands_somewhere():
+            _tell("UsageError", "the working directory is gone: change to one that is there", as_json)
+            return EXIT_USAGE
         else:
             raise
     if code == EXIT_INTERRUPTED:
         _tell("Interrupted", interruption.words, as_json)
     return code or 0
+
+
+def _stands_somewhere() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 class _ShownFormatter(logging.Formatter):

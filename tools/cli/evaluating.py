@@ -144,6 +144,8 @@ def evaluate(
 
     if generator is not None and not (answers or judge):
         raise InvalidArgumentError("--generator writes answers: add --answers to score them")
+    if base_url is not None and not (answers or judge):
+        raise InvalidArgumentError("--base-url is for a chat model: add --answers with --generator, or --judge")
     flags = {name: context.params[name] for name in (*MAKING, *ANSWERING)}  # the options above that are settings
     outputs = _checked_outputs({"run": run_out, "qrels": qrels_out}, force=force)
     judged = read_corpus(corpus, questions=questions, split=split)
@@ -203,7 +205,7 @@ def read_configuration(
     Args:
         flags: What was given on the command line, by the names of the settings.
         folder: Where the index is or will be.
-        fusion: How rankings are fused, None for the default.
+        fusion: How rankings are fused, None for that of the settings.
         reranker: The reranker's name with its model, or "none".
         top_k: How many hits a query is asked for.
         rerank_depth: How many of them the reranker reads, None for its default.
@@ -216,7 +218,7 @@ def read_configuration(
     from ...retrievers.registry import DEFAULT_RETRIEVERS
     from .settings import load_settings
 
-    read = load_settings(flags)
+    read = load_settings({**flags, "fusion": fusion})
     given = {name: getattr(read, name) if flags[name] is not None else None for name in flags}
     made = made_config(folder)
     making: dict[str, Any] = (
@@ -229,7 +231,7 @@ def read_configuration(
         making, given, names or (DEFAULT_RETRIEVERS if made is None else [it.name for it in made.retrievers])
     )
     return Configuration(
-        names, fusion, reranker, top_k, settings, making["chunk_size"], making["chunk_overlap"], rerank_depth
+        names, read.fusion, reranker, top_k, settings, making["chunk_size"], making["chunk_overlap"], rerank_depth
     )
 
 

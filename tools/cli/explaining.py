@@ -83,14 +83,14 @@ def _print(found: HitExplanation) -> None:
     from rich.text import Text
 
     from ...retrievers.shading import shown_text
-    from .output import show_source
+    from .output import shortened, show_source
 
     console = Console(highlight=False, width=min(Console().width, WIDTH))
     console.print(
         Text(shown_text(show_source(found.node.source, found.node.page)), style="bold"),
         Text(found.node.id, style="dim"),
     )
-    excerpt = textwrap.shorten(" ".join(shown_text(found.node.text).split()), EXCERPT_CHARS, placeholder=" …")
+    excerpt = shortened(shown_text(found.node.text), EXCERPT_CHARS)
     console.print(Text(textwrap.indent(textwrap.fill(excerpt, WIDTH - 3), "   ")))
     console.print()
     rows = [(step.stage, str(step), "" if step.score is None else f"{step.score:.4f}") for step in found.path]

@@ -28,6 +28,7 @@ __all__ = [
     "print_json",
     "print_report",
     "progress_bar",
+    "shortened",
     "show_source",
     "stderr",
     "stdout",
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 EXCERPT_CHARS = 300
+CUT = " …"
 LISTED = 20  # failures and skipped files named one by one; the rest is counted
 
 
@@ -69,6 +71,16 @@ def plain(text: str) -> str:
     from ...retrievers.shading import shown_text
 
     return escape(shown_text(text.replace("\n", " ")))
+
+
+def shortened(text: str, chars: int) -> str:
+    """Returns a text in one line of at most so many characters, cut between two words where there are some."""
+    line = " ".join(text.split())
+    if len(line) <= chars:
+        return line
+    room = chars - len(CUT)
+    blank = line.rfind(" ", 0, room + 1)
+    return line[: blank if blank > room // 2 else room].rstrip() + CUT
 
 
 def show_source(source: str, page: int | None = None) -> str:
@@ -156,4 +168,4 @@ def progress_bar(*, off: bool) -> Iterator[OnProgress | None]:
 def _excerpt(text: str) -> str:
     from ...retrievers.shading import shown_text
 
-    return textwrap.shorten(shown_text(" ".join(text.split())), EXCERPT_CHARS, placeholder=" …")
+    return shortened(shown_text(" ".join(text.split())), EXCERPT_CHARS)

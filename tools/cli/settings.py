@@ -62,8 +62,11 @@ class Settings(BaseSettings):
     @field_validator("retrievers", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
-        """Lets a list be written as "bm25, bi-encoder"."""
-        return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+        """Lets a list be written as "bm25, bi-encoder"; an empty one would pass for the default."""
+        names = [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+        if names == []:
+            raise ValueError("must name at least one retriever")
+        return names
 
     @classmethod
     def settings_customise_sources(
@@ -86,8 +89,8 @@ def load_settings(flags: Mapping[str, Any]) -> Settings:
     """Returns the settings, with the flags that were given over environment and files.
 
     Raises:
-        InvalidArgumentError: A value is of the wrong type, a key is unknown, or a file is no TOML; names each. Or the
-            working directory's file names a server or a key.
+        InvalidArgumentError: A value is of the wrong type, a key is unknown, or a file is no TOML or can't be read;
+            names each. Or the working directory's file names a server or a key.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     try:
@@ -99,7 +102,7 @@ def load_settings(flags: Mapping[str, Any]) -> Settings:
         raise InvalidArgumentError(f"settings can't be used: {'; '.join(problems)} ({_places()})") from err
     except InvalidArgumentError:
         raise
-    except ValueError as err:  # a file that is no TOML
+    except (ValueError, OSError) as err:  # a file that is no TOML, or that may not be read
         raise InvalidArgumentError(f"settings can't be read: {err} ({_places()})") from err
 
 

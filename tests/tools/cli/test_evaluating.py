@@ -29,6 +29,12 @@ def test_a_corpus_needs_no_flag(home, tiny):
     assert sorted(path.name for path in home.iterdir()) == ["docs", "lateral.toml", "tiny"]
 
 
+def test_the_fusion_is_that_of_a_search(home, tiny):
+    for given, expected in (((), "rrf"), (("--fusion", "convex"), "convex")):
+        shown = as_json(home, "evaluate", "tiny", *given, LATERAL_FUSION="rrf")
+        assert shown["configuration"]["fusion"] == expected
+
+
 def test_a_person_sees_a_table_that_says_what_each_figure_means(home, tiny):
     done = run(home, "evaluate", "tiny", "--retrievers", "bm25")
     assert done.returncode == 0
@@ -159,6 +165,8 @@ def test_documents_that_fail_give_exit_1_beside_the_result(home):
         (("tiny", "--index", "docs"), 3, "holds other files"),
         (("tiny", "--judge", "gpt"), 2, "and tiny (test) expects none"),
         (("tiny", "--generator", "gpt"), 2, "add --answers"),
+        (("tiny", "--base-url", "http://localhost:1/v1"), 2, "--base-url is for a chat model: add --answers"),
+        (("tiny", "--retrievers", ","), 2, "must name at least one retriever"),
         (("tiny", "--answers", "--base-url", "http://localhost:1/v1"), 2, "name it with --generator"),
     ],
 )
