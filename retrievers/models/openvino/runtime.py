@@ -72,8 +72,9 @@ def precision_here(precision: Precision) -> Precision:
     Raises:
         MissingExtraError: OpenVINO is not installed.
     """
-    has_it = "BF16" in load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return precision if has_it else "float32"
+    if precision == "float32" or "BF16" in load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        return precision
+    return "float32"
 
 
 class OpenVINORuntime:
