@@ -17,7 +17,7 @@ export HF_HUB_OFFLINE := 1
 
 help:
 	@echo "make demo    index the sample folder and ask it three questions"
-	@echo "make test    run the whole test suite"
+	@echo "make test    run the whole test suite, two files at a time"
 	@echo "make check   lint, types, layering"
 	@echo "make bench   measure (CORPORA=folder of BEIR corpora, default $(CORPORA))"
 
@@ -29,8 +29,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh notebooks/demo.sh
 
+# Two at a time, a file by one of them: half of the time a test waits for a process that it has started.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .
