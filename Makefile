@@ -29,7 +29,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh notebooks/demo.sh
 
-# Two at a time, a file by one of them: half of the time a test waits for a process that it has started.
+# Two files at a time: a third of the time a test waits for a process that it has started.
 test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
