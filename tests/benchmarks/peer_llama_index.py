@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 
 import chromadb
-import torch
 from llama_index.core import StorageContext, VectorStoreIndex
 from llama_index.core.schema import TextNode
 from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 from llama_index.vector_stores.chroma import ChromaVectorStore
+from peer_dtype import DTYPE
 
-TUNED = {"model_kwargs": {"dtype": torch.bfloat16}, "embed_batch_size": 16}  # this encoder's best on a CPU
+TUNED = {"model_kwargs": {"dtype": DTYPE}, "embed_batch_size": 16}  # this encoder's best on a CPU
 
 
 def main():

@@ -1,7 +1,7 @@
 """LlamaIndex's tuned fusion of dense search and BM25 over a BEIR corpus; prints the documents of each query as JSON.
 
 A document is one node, cut where the model stops reading; stop words, stems, reciprocal ranks and no made-up queries:
-what its own documentation builds for hybrid search, with the encoder in bfloat16.
+what its own documentation builds for hybrid search, with the encoder as lateral would run it.
 """
 
 import json

@@ -9,7 +9,6 @@ import statistics
 import sys
 import time
 import warnings
-from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import torch
 from lateral.rag.evaluation import read_beir, score_queries
 from lateral.rag.evaluation.measures import mean_scores
 from lateral.retrievers.models.colbert.cures import import_ragatouille
+from peer_dtype import DTYPE
 
 TOP_K = 10
 # The best of its own options on a CPU: batches of 16, k-means by faiss in place of its own.
@@ -32,7 +32,7 @@ def main():
     given = json.loads(Path(nodes_file).read_text(encoding="utf-8"))
     tuned = setting == "tuned"
     ragatouille = import_ragatouille()
-    with torch.autocast("cpu", dtype=torch.bfloat16) if tuned else nullcontext():
+    with torch.autocast("cpu", torch.bfloat16, enabled=tuned and DTYPE is torch.bfloat16):
         indexed = index(ragatouille, given, model, root, TUNED if tuned else {})
     found, asked = search(ragatouille.RAGPretrainedModel.from_index(indexed["path"]), given["queries"])
     ndcg = mean_scores(score_queries(read_beir(Path(corpus)).qrels, found))["ndcg@10"]
