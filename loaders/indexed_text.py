@@ -40,10 +40,10 @@ def indexed_text(node: Node) -> str:
         node: A chunk or a page.
     """
     line = context_line(node.metadata)
-    head = " ".join(node.text[: 2 * len(line) + PART_CHARS].lstrip("#*_ \t\n").split())
-    if not line or head.casefold().startswith(line.casefold()):
+    if not line:
         return node.text
-    return f"{line}\n{node.text}"
+    head = " ".join(node.text[: 2 * len(line) + PART_CHARS].lstrip("#*_ \t\n").split())
+    return node.text if head.casefold().startswith(line.casefold()) else f"{line}\n{node.text}"
 
 
 def _bounded(part: str) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..errors import IndexCorruptError
 from ..loaders.indexed_text import indexed_text
 from ..loaders.node import Node
@@ -33,6 +35,7 @@ LOADING = threading.Lock()
 
 K1 = 1.5  # term saturation and length normalisation: bm25s' defaults, in the middle of the ranges that the source gives
 B = 0.75
+ARRAYS = ("data", "indices", "indptr")
 
 
 class BM25Retriever:
@@ -142,7 +145,10 @@ class BM25Retriever:
         try:
             if folder is not None and any(folder.iterdir()):
                 with LOADING:
-                    return bm25s.BM25.load(folder, mmap=True, show_progress=False)
+                    model = bm25s.BM25.load(folder, mmap=True, show_progress=False)
+                # Plain arrays over the same memory: a slice of a memmap takes as long as to add up a rare term.
+                model.scores.update({name: np.asarray(model.scores[name]) for name in ARRAYS})
+                return model
         except FileNotFoundError:
             logger.info("'%s' was replaced while it was opened", folder)
         return self._build(snapshot)

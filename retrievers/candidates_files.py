@@ -157,7 +157,7 @@ class ReducedFiles:
         basis = np.fromfile(_path(self.folder, file, BASIS), np.float32).reshape(self.manifest.dim, entry.kept)
         shape = entry.tokens, entry.kept
         path = _path(self.folder, file, CODES)  # an empty file can't be mapped
-        codes = np.memmap(path, np.int8, "r", shape=shape) if entry.tokens else np.zeros(shape, np.int8)
+        codes = np.asarray(np.memmap(path, np.int8, "r", shape=shape)) if entry.tokens else np.zeros(shape, np.int8)
         return ReducedSegment(codes, texts[0], texts[1], basis, entry.scale)
 
 

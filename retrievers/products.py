@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TypeAlias
 
 import numpy as np
@@ -94,7 +94,7 @@ def products_with(query: NDArray[np.float32], segments: Sequence[Products]) -> t
     Returns:
         float32, shape (rows of all segments,), and the bound.
     """
-    firsts = np.cumsum([0, *map(len, segments)]).tolist()
+    firsts = [0, *accumulate(map(len, segments))]
     out = np.empty(firsts[-1], np.float32)
     block = max(BLOCK_ROWS, -(-firsts[-1] // CORES))
     started = [

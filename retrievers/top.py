@@ -38,8 +38,10 @@ def kth_best(scores: NDArray[np.float32], top_k: int) -> float:
         InvalidArgumentError: A score is NaN or positive infinity.
     """
     best = _group_bests(scores, top_k)
-    check_scores(best[best != -np.inf])
-    return float(np.partition(best, -top_k)[-top_k]) if len(best) >= top_k else -np.inf
+    last = np.partition(best, -top_k)[-top_k:] if len(best) >= top_k else best
+    if not np.isfinite(last).all():  # NaN and infinity are sorted behind all others
+        check_scores(last[last != -np.inf])
+    return float(last[0]) if len(best) >= top_k else -np.inf
 
 
 def _group_bests(scores: NDArray[np.float32], top_k: int) -> NDArray[np.float32]:

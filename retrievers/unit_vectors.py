@@ -24,6 +24,8 @@ def check_normalised(vectors: NDArray[np.float32], model: str) -> None:
     Raises:
         InvalidArgumentError: A vector has another length.
     """
+    if vectors.ndim == 1 and abs(float(vectors @ vectors) - 1) <= TOLERANCE:  # a length is nearer to 1 than its square
+        return
     lengths = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))
     wrong = (lengths > 0) & (np.abs(lengths - 1) > TOLERANCE) & np.isfinite(lengths)
     if wrong.any():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -221,6 +222,9 @@ def normalised(vectors: NDArray[np.float32], model: str) -> NDArray[np.float32]:
     Raises:
         EncodingError: A value is NaN or infinite.
     """
+    if len(vectors) == 1 and 0 < (square := float(vectors[0] @ vectors[0])) < math.inf:
+        vectors /= math.sqrt(square)  # a query: each call into numpy takes long behind a model, which fills the caches
+        return vectors
     if not np.isfinite(vectors).all():
         row = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
         raise EncodingError(f"the model {model!r} gave NaN or infinity for text {row}: try dtype='float32'")

@@ -34,6 +34,7 @@ class Index:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder).expanduser().absolute()
+        self._catalog = self.folder / CATALOG
         self._local = threading.local()
         self._lock = threading.Lock()
         self._view = _View(GenerationCache())
@@ -126,9 +127,11 @@ class Index:
 
     def _reader(self) -> tuple[sqlite3.Connection, GenerationCache]:
         """Returns this thread's connection, a new one when the catalog is another file than it was."""
-        if not self.exists():
-            connect_reader(self.folder)  # raises
-        status = (self.folder / CATALOG).stat()
+        try:
+            status = self._catalog.stat()
+        except OSError:
+            connect_reader(self.folder).close()  # says why it can't be read
+            status = self._catalog.stat()
         file = (os.getpid(), status.st_dev, status.st_ino)
         opened: _Opened | None = getattr(self._local, "opened", None)
         if opened is None or opened.view is not self._view or opened.view.file != file or is_frozen(self.folder):

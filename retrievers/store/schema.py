@@ -146,8 +146,10 @@ def is_frozen(folder: Path) -> bool:
 
     In a folder that can't be written SQLite can't make the shared memory that reading a log needs.
     """
+    if os.access(folder, os.W_OK):
+        return False
     log = folder / f"{CATALOG}-wal"
-    return not os.access(folder, os.W_OK) and not (log.is_file() and log.stat().st_size)
+    return not (log.is_file() and log.stat().st_size)
 
 
 def _connect(folder: Path, mode: str) -> sqlite3.Connection:

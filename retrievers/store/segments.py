@@ -100,7 +100,9 @@ def open_segment(index: Path, segment: Segment, dim: int, form: VectorFormat = "
                 raise ValueError(f"its header is not that of {dtype.name} {shape}")
         if not segment.rows:  # an empty file can't be mapped
             return view_packed(np.empty(shape, dtype), 0, dim, form)
-        return view_packed(np.memmap(path, dtype, "r", len(header), shape), segment.rows, dim, form)
+        # A plain array over the same memory: each operation on a memmap runs Python code of its own.
+        packed = np.asarray(np.memmap(path, dtype, "r", len(header), shape))
+        return view_packed(packed, segment.rows, dim, form)
     except (FileNotFoundError, ValueError) as err:
         raise IndexCorruptError(f"'{path}' is damaged ({err}): run `lateral verify --repair`") from err
     except OSError as err:

@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 NODE_COLUMNS = "n.id, n.document_id, d.source, n.page, n.kind, n.text, n.start_char, n.end_char, n.metadata"
 FROM_NODES = "FROM nodes n JOIN documents d ON d.id = n.document_id"
+NO_METADATA = "{}"
 CACHED_NODES = 20_000  # about 40 MB of chunks: answering again does not read them again
 
 
@@ -115,13 +116,12 @@ class Snapshot:
 
     def chunk_ids(self) -> NDArray[np.bytes_]:
         """Returns the ids of all chunks, ascending, shape (chunks,): the order of every mask and score array."""
+        return self.cached("chunk_ids", self._chunk_ids)
 
-        @decodes
-        def build() -> NDArray[np.bytes_]:
-            rows = self._connection.execute("SELECT id FROM nodes WHERE kind = 'chunk' ORDER BY id").fetchall()
-            return np.array([row[0] for row in rows], dtype=np.bytes_)
-
-        return self.cached("chunk_ids", build)
+    @decodes
+    def _chunk_ids(self) -> NDArray[np.bytes_]:
+        rows = self._connection.execute("SELECT id FROM nodes WHERE kind = 'chunk' ORDER BY id").fetchall()
+        return np.array([row[0] for row in rows], dtype=np.bytes_)
 
     @decodes
     def chunk_hashes(self) -> NDArray[np.uint64]:
@@ -166,7 +166,7 @@ class Snapshot:
         if wanted:
             query = f"SELECT {NODE_COLUMNS}, n.text_hash {FROM_NODES} WHERE n.id IN (SELECT value FROM json_each(?))"
             rows = self._connection.execute(query, (json.dumps(wanted),))
-            fresh = {row[0]: self._served(_node(row[:-1]), row[-1]) for row in rows}
+            fresh = {node.id: node for node in self._served(rows)}
         try:
             result = [fresh[node_id] if node_id in fresh else known[node_id] for node_id in ids]
         except KeyError as err:
@@ -178,24 +178,32 @@ class Snapshot:
     def chunks(self) -> Iterator[Node]:
         """Yields all chunks in ascending order of their ids."""
         for row in self._connection.execute(f"SELECT {NODE_COLUMNS} {FROM_NODES} WHERE n.kind = 'chunk' ORDER BY n.id"):
-            yield _node(row)
+            yield _decoded_node(row)
 
     def hashed_nodes(self) -> Iterator[tuple[Node, bytes | None]]:
         """Yields every node with the hash that names its vector, None for a page."""
         for row in self._connection.execute(f"SELECT {NODE_COLUMNS}, n.text_hash {FROM_NODES}"):
-            yield _node(row[:-1]), row[-1]
+            yield _decoded_node(row[:-1]), row[-1]
 
     def document_nodes(self, document_id: str) -> list[Node]:
         """Returns the nodes of a document in reading order, none for an unknown one."""
         query = f"SELECT {NODE_COLUMNS}, n.text_hash {FROM_NODES} WHERE n.document_id = ? ORDER BY n.position"
-        rows = self._connection.execute(query, (document_id,))
-        return [self._served(_node(row[:-1]), row[-1]) for row in rows]
+        return self._served(self._connection.execute(query, (document_id,)))
 
-    def _served(self, node: Node, text_hash: bytes | None) -> Node:
-        """Returns the node, after a check that it is what was put in: a changed text is never served."""
-        if is_unchanged(node, text_hash):
-            return node
-        raise IndexCorruptError(f"the node {node.id} at '{self.folder}' has changed: run `lateral verify`")
+    @decodes
+    def _served(self, rows: Iterable[Sequence[Any]]) -> list[Node]:
+        """Returns nodes, after a check that each is what was put in: a changed text is never served.
+
+        Args:
+            rows: What the catalog says of each, and the hash that names its vector.
+        """
+        nodes = []
+        for *columns, text_hash in rows:
+            node = _node(columns)
+            if not is_unchanged(node, text_hash):
+                raise IndexCorruptError(f"the node {node.id} at '{self.folder}' has changed: run `lateral verify`")
+            nodes.append(node)
+        return nodes
 
     def documents(self) -> list[StoredDocument]:
         """Returns every document, by source."""
@@ -319,10 +327,13 @@ def _retriever_config(
     return RetrieverConfig(name, values, space)
 
 
-@decodes
 def _node(row: Sequence[Any]) -> Node:
     node_id, document_id, source, page, kind, text, start_char, end_char, metadata = row
-    return Node(node_id, document_id, source, page, kind, text, start_char, end_char, json.loads(metadata))
+    values = json.loads(metadata) if metadata != NO_METADATA else {}
+    return Node(node_id, document_id, source, page, kind, text, start_char, end_char, values)
+
+
+_decoded_node = decodes(_node)
 
 
 @decodes

@@ -207,7 +207,7 @@ class _LoneRequest(_Request):
     def start(self, batch: TokenBatch) -> None:
         for name, array in self._arrays.items():
             array[:] = batch.inputs[name]
-        self._infer.infer()  # nothing is to be done meanwhile
+        self._infer.infer(share_outputs=True)  # at once: nothing is to be done meanwhile
 
     def finish(self) -> Outputs:
         return self._results

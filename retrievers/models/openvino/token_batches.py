@@ -150,8 +150,10 @@ class BatchTokenizer:
 
     def _padded(self, positions: list[int], rows: list[_Row]) -> TokenBatch:
         lengths = [len(row.ids) for row in rows]
-        shape = (len(rows), self._padded_length(max(lengths)))
-        arrays = [np.full(shape, pad_id, np.int64) for pad_id in self._pad_ids]
+        arrays = np.zeros((len(TokenBatch.INPUTS), len(rows), self._padded_length(max(lengths))), np.int64)
+        for array, pad_id in zip(arrays, self._pad_ids, strict=True):
+            if pad_id:
+                array[:] = pad_id
         for line, row in enumerate(rows):
             for array, values in zip(arrays, (row.ids, 1, row.type_ids), strict=True):
                 array[line, : lengths[line]] = values

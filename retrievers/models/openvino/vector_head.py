@@ -57,7 +57,8 @@ class VectorHead:
         """
         start = 0 if self.include_prompt else prompt_length
         spans = [row[min(start, length) : length] for row, length in zip(tokens, lengths, strict=True)]
-        vectors = np.stack([np.concatenate([_pool(span, how) for how in self.poolings]) for span in spans])
+        pooled = [_pool(span, how) for span in spans for how in self.poolings]
+        vectors = pooled[0][None] if len(pooled) == 1 else np.array(pooled).reshape(len(spans), -1)
         for step in self.steps:
             vectors = step(vectors)
         return vectors
@@ -77,11 +78,16 @@ def refusal(layout: ModelLayout) -> str | None:
 def read_head(modules: Sequence[ModelModule]) -> VectorHead:
     """Returns what comes behind the transformer; `refusal` has said that all of it is known.
 
+    A normalisation at the end is left out: an encoder ends with one of its own.
+
     Raises:
         ModelNotFoundError: A layer's weights can't be read.
     """
     pooling = modules[1].config
-    steps = [_normalise if module.type == "Normalize" else _dense(module) for module in modules[2:]]
+    behind = list(modules[2:])
+    while behind and behind[-1].type == "Normalize":
+        behind.pop()
+    steps = [_normalise if module.type == "Normalize" else _dense(module) for module in behind]
     return VectorHead(tuple(pooling["modes"]), bool(pooling["include_prompt"]), tuple(steps))
 
 
@@ -92,7 +98,7 @@ def _pool(span: Vectors, how: str) -> Vectors:
     elif how == "max":
         pooled = span.max(axis=0, initial=-np.inf)
     else:
-        pooled = span.sum(axis=0) / max(len(span), 1)
+        pooled = np.add.reduce(span, axis=0) / max(len(span), 1)
     return np.asarray(pooled, np.float32)
 
 

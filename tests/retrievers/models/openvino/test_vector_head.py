@@ -60,9 +60,10 @@ def test_dense_and_normalise_follow_in_order(tmp_path):
     save_file(weights, tmp_path / "model.safetensors")
     settings = {"activation_function": "torch.nn.modules.linear.Identity", "bias": True}
     dense = module("Dense", tmp_path, settings, [tmp_path / "model.safetensors"])
-    head = read_head([module("Transformer", tmp_path), pooling(tmp_path, "mean"), dense, module("Normalize", tmp_path)])
-    # means (3, 4) and (4, -2); through the layer (3 + 4 - 3, 2 * 4 + 4) = (4, 12) and (4 - 2 - 3, 2 * -2 + 4) = (-1, 0)
-    expected = [[4 / 160**0.5, 12 / 160**0.5], [-1, 0]]
+    normalise = module("Normalize", tmp_path)
+    head = read_head([module("Transformer", tmp_path), pooling(tmp_path, "mean"), normalise, dense, normalise])
+    # means (3, 4) and (4, -2), of length 1 (0.6, 0.8) and (2, -1) / 5**0.5; through the layer (x + y - 3, 2 y + 4)
+    expected = [[-1.6, 5.6], [1 / 5**0.5 - 3, 4 - 2 / 5**0.5]]  # what ends with a length of 1 is left to the encoder
     np.testing.assert_allclose(head.apply(TOKENS, LENGTHS, 0), expected, rtol=1e-6)
 
 
