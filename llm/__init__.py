@@ -3,6 +3,7 @@
 from .client import ChatClient, ChatStream
 from .messages import Content, Turn, image_part, text_part
 from .settings import Deadlines, Retries, Usage
+from .thoughts import ThoughtCutter, without_thought
 
 __all__ = [
     "ChatClient",
@@ -10,8 +11,10 @@ __all__ = [
     "Content",
     "Deadlines",
     "Retries",
+    "ThoughtCutter",
     "Turn",
     "Usage",
     "image_part",
     "text_part",
+    "without_thought",
 ]

@@ -171,6 +171,11 @@ class ChatStream(Iterator[str]):
         raise StopIteration
 
     @property
+    def model(self) -> str:
+        """The model's name on the server."""
+        return self._client.model
+
+    @property
     def usage(self) -> Usage:
         """The tokens of this call, known at its end."""
         return self._shared.usage

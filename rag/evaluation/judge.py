@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 
-from ...llm import ChatClient
+from ...llm import ChatClient, without_thought
 
 __all__ = ["AnswerJudge"]
 
@@ -18,8 +18,6 @@ nothing of that contradicts.
 - It is incorrect when it says something else, only part of it, or that nothing was found.
 Reply with one word: correct or incorrect."""
 
-# What some models think aloud before: between tags, or up to the second one where the server keeps the first.
-_THOUGHT = re.compile(r"\A.*</think>|<think>.*\Z", re.DOTALL | re.IGNORECASE)
 _FIRST = re.compile(r"\W*(?:(incorrect|not\s+correct)\b|correct\b(?![^\S\n]*\w))", re.IGNORECASE)
 _VERDICT = re.compile(
     r"(?P<denied>(?:\b(?:can)?not|n['’]t|\bpart(?:ial)?ly)\s+(?:\w+\s+){0,2}?)?(?P<named>\bthe\s+)?\b(?P<false>in)?correct\b",
@@ -62,7 +60,7 @@ def _verdict(reply: str) -> bool | None:
 
     "The correct answer is ..." is no verdict, and a double denial is none either.
     """
-    said = _THOUGHT.sub(" ", reply)
+    said = without_thought(reply)
     if first := _FIRST.match(said):
         return first[1] is None
     verdicts = {

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from ...arguments import check_positive
 from ...errors import ChatModelError
-from ...llm import ChatClient
+from ...llm import ChatClient, without_thought
 from ...loaders.sentences import split_sentences
 from ..prompt import INVISIBLE
 from .folder_pages import FolderPage, PageSearch
@@ -158,9 +158,10 @@ def _parsed(reply: str) -> tuple[str, str]:
     Raises:
         _Refused: It is not what was asked for.
     """
-    fenced = _FENCED.fullmatch(reply)
+    said = without_thought(reply)
+    fenced = _FENCED.fullmatch(said)
     try:
-        given = json.loads(fenced[1] if fenced else reply)
+        given = json.loads(fenced[1] if fenced else said)
     except (ValueError, RecursionError):
         raise _Refused("reply is not the JSON asked for") from None
     rows = given.get("questions") if isinstance(given, dict) and set(given) == {"questions"} else None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ...errors import ChatModelError
-from ...llm import ChatClient, ChatStream, Deadlines, Retries, Usage
+from ...errors import ChatModelError, ChatModelReplyError
+from ...llm import ChatClient, ChatStream, Deadlines, Retries, ThoughtCutter, Usage
 from ..citing.links import LinkCutter
 from ..prompt import Message
 
@@ -49,6 +49,8 @@ class OpenAIGenerator:
     def generate(self, messages: Sequence[Message]) -> OpenAIAnswer:
         """Returns the answer's pieces, its links cut by `LinkCutter`; the request is on its way when this returns.
 
+        What the model thinks aloud between <think> and </think> before its answer is left out.
+
         A citation's marker is never torn: [1], [1, 2] and 【1】 come whole. One that names no passage stays, for
         `check_citations` to flag.
 
@@ -63,9 +65,10 @@ class OpenAIGenerator:
 
 
 class OpenAIAnswer(Iterator[str]):
-    """Yields an answer's text without links. Made by `OpenAIGenerator.generate`.
+    """Yields an answer's text without links, and without what the model thought aloud before it.
 
-    `close()`, from any thread, ends the request upstream; so does dropping the last reference.
+    Made by `OpenAIGenerator.generate`. `close()`, from any thread, ends the request upstream; so does dropping the last
+    reference.
 
     Args:
         stream: The model's own words.
@@ -73,24 +76,34 @@ class OpenAIAnswer(Iterator[str]):
 
     def __init__(self, stream: ChatStream) -> None:
         self._stream = stream
+        self._thoughts = ThoughtCutter()
         self._cutter = LinkCutter()
+        self._written = False
         self._failure: ChatModelError | None = None
         self._ended = False
 
     def __next__(self) -> str:
         while not self._ended:
             try:
-                text = self._cutter.feed(next(self._stream))
+                text = self._cutter.feed(self._thoughts.feed(next(self._stream)))
             except (StopIteration, ChatModelError) as end:  # what was held back comes before the error
-                self._ended = True
-                self._failure = end if isinstance(end, ChatModelError) else None
-                text = self._cutter.finish()
+                closed, self._ended = self._ended, True
+                text = self._cutter.feed(self._thoughts.finish()) + self._cutter.finish()
+                self._failure = end if isinstance(end, ChatModelError) else self._unanswered(text, closed=closed)
+            self._written = self._written or bool(text.strip())
             if text:
                 return text
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
         raise StopIteration
+
+    def _unanswered(self, last: str, *, closed: bool) -> ChatModelReplyError | None:
+        """Returns what is wrong with a reply that ended well, and with this text."""
+        if closed or self._written or last.strip() or not self._thoughts.has_cut:
+            return None
+        reason = f"it thought aloud and gave no answer (finish_reason {self._stream.finish_reason!r:.40})"
+        return ChatModelReplyError(f"{self._stream.model}: {reason}")
 
     @property
     def usage(self) -> Usage:
@@ -99,4 +112,5 @@ class OpenAIAnswer(Iterator[str]):
 
     def close(self) -> None:
         """Ends the request upstream. It may be called twice."""
+        self._ended = True
         self._stream.close()

@@ -64,8 +64,9 @@ def test_a_reply_that_is_not_what_was_asked_for_is_left_out_with_the_reason(text
     assert (made.questions, made.dropped) == ((), {reason: 1})
 
 
-def test_json_in_a_code_fence_is_read():
-    with OpenAIServer(default=wire.whole(f"```json\n{reply(RIGHT['tea'])}\n```")) as server:
+@pytest.mark.parametrize("before", ["", "<think>A question about tea.</think>\n\n"])
+def test_json_in_a_code_fence_or_behind_a_thought_is_read(before):
+    with OpenAIServer(default=wire.whole(f"{before}```json\n{reply(RIGHT['tea'])}\n```")) as server:
         assert len(ask(server, PAGES[:1]).questions) == 1
 
 

@@ -272,3 +272,17 @@ def test_all_poisoned_documents_together(ask, make_passage):
     assert server.requests[0]["messages"][-1]["content"].count("</passage>") == 20
     page = MarkdownIt("commonmark", {"html": True}).render(text)
     assert re.search(r"<(?:a|img|script|svg|image|iframe|style)\b|<!--", page) is None
+
+
+def test_what_the_model_thinks_aloud_is_no_part_of_the_answer(ask, make_passage):
+    _, generator = ask(wire.stream("<thi", "nk>How hot? [2] says", " so.</th", "ink>\n\nAt 80", " degrees [1]."))
+    pieces = list(generator.generate(build_messages(QUESTION, [make_passage(TEA)])))
+    assert "".join(pieces) == "At 80 degrees [1]."
+    assert len(pieces) > 1  # it is streamed all the same
+
+
+@pytest.mark.parametrize("thought", ["<think>How hot? And", "<think>How hot?</think>", "<think>How hot?</think> \n"])
+def test_thought_without_an_answer_is_an_error(ask, make_passage, thought):
+    _, generator = ask(wire.stream(thought, finish="length"))
+    with pytest.raises(ChatModelReplyError, match=r"stub: it thought aloud and gave no answer .*'length'"):
+        list(generator.generate(build_messages(QUESTION, [make_passage(TEA)])))
