@@ -178,7 +178,8 @@ class ColBERTRetriever:
                 return []
             positions, scores = search(matrix, top_k, allowed)
             means = np.clip(scores / len(matrix), -1, 1)  # what is stored may be a little longer than 1
-            return hits_at(snapshot, self.name, positions.tolist(), means.tolist())
+            order = np.lexsort((positions, -means))  # different sums may have one mean
+            return hits_at(snapshot, self.name, positions[order].tolist(), means[order].tolist())
 
     def refresh(self, writer: Writer) -> None:
         """Merges vector segments where that pays, and brings what names candidates up to date; loads no model."""

@@ -80,14 +80,17 @@ def convex_combination(
         for weight, scale in zip(check_weights(len(rankings), weights), used_scales, strict=True)
     ]
     found = _by_node(rankings)
-    shares: dict[str, list[float]] = {key: [] for key in found}
+    columns = []
     for ranking, scale, part in zip(rankings, used_scales, parts, strict=True):
         normalised = scale.normalised({hit.node.id: hit.score for hit in ranking})
         missing = min(normalised.values(), default=0.0) if len(ranking) >= cut_at else 0.0
-        for key, share in shares.items():
-            share.append(part * normalised.get(key, missing))
+        columns.append((part, normalised, missing))
     whole = math.fsum(parts)
-    return _best(BY_SCORE, found, {key: min(1.0, math.fsum(share) / whole) for key, share in shares.items()}, top_k)
+    scores = {
+        key: min(1.0, math.fsum([part * shares.get(key, missing) for part, shares, missing in columns]) / whole)
+        for key in found
+    }
+    return _best(BY_SCORE, found, scores, top_k)
 
 
 def reciprocal_rank_fusion(

@@ -11,7 +11,7 @@ from ..arguments import check_positive
 from ..errors import InvalidArgumentError
 from ..loaders.node import Node
 
-__all__ = ["Hit", "TrailStep", "check_top_k", "ranked"]
+__all__ = ["Hit", "TrailStep", "check_top_k", "first_ranked", "ranked"]
 
 
 class TrailStep(NamedTuple):
@@ -46,10 +46,24 @@ def check_top_k(top_k: int) -> int:
     return check_positive("top_k", top_k)
 
 
+def first_ranked(stage: str, nodes: Iterable[Node], scores: Iterable[float]) -> list[Hit]:
+    """Returns nodes as hits of the first stage of a trail.
+
+    Args:
+        stage: The name of the stage that gave the scores.
+        nodes: Different nodes in the canonical order; see `ranked`.
+        scores: Each one's score, none of them NaN.
+    """
+    return [
+        Hit(node, score, (TrailStep(stage, rank, score),))
+        for rank, (node, score) in enumerate(zip(nodes, scores, strict=True), start=1)
+    ]
+
+
 def ranked(stage: str, hits: Iterable[Hit], *, top_k: int | None = None) -> list[Hit]:
     """Returns hits in the canonical order, each with this stage added to its trail.
 
-    The one place where ranks are made: score descending, ties by node id ascending, ranks from 1.
+    With `first_ranked` the one place where ranks are made: score descending, ties by node id ascending, ranks from 1.
 
     Args:
         stage: The name of the stage that gave the scores.

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Protocol, TypeGuard, runtime_checkable
 
 from ..errors import IndexConfigError
-from .hit import Hit, ranked
+from .hit import Hit, first_ranked
 from .retriever import Encoder, TokenEncoder, VectorSpace, Where
 from .store import Index, Snapshot, Writer
 
@@ -129,7 +129,13 @@ def opened(index: Index | None, name: str) -> Index:
 
 
 def hits_at(snapshot: Snapshot, stage: str, positions: list[int], scores: list[float]) -> list[Hit]:
-    """Returns the chunks at these positions of `snapshot.chunk_ids()` as hits of the stage, best first."""
+    """Returns the chunks at some positions of `snapshot.chunk_ids()` as hits of the stage, best first.
+
+    Args:
+        snapshot: The index.
+        stage: The stage that gave the scores.
+        positions: Different positions: the best score first, equal ones by position, and so by node id.
+        scores: Each one's score, none of them NaN.
+    """
     ids = snapshot.chunk_ids()
-    nodes = snapshot.nodes([ids[position].decode() for position in positions])
-    return ranked(stage, [Hit(node, score) for node, score in zip(nodes, scores, strict=True)])
+    return first_ranked(stage, snapshot.nodes([ids[position].decode() for position in positions]), scores)
