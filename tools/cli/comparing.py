@@ -83,7 +83,7 @@ def compare(
     }
     from ...rag.evaluation import read_corpus, report_html
     from .evaluation_output import print_comparison
-    from .output import print_json
+    from .output import print_json, stderr
 
     if html is not None:
         check_free(html, force=force, flag="--html")
@@ -96,6 +96,8 @@ def compare(
         result = _compared(judged, configuration, folder, baseline=baseline, sweeping=sweep, quiet=as_json)
     if html is not None:
         write_file(html, report_html(result), force=force, flag="--html")
+    if sweep and not result.sweep:
+        stderr().print("[yellow]note[/yellow] --sweep: none of these retrievers stores vectors")
     shown = {} if html is None else {"html": str(html.absolute())}
     print_json({**result.as_dict(), **shown}) if as_json else print_comparison(result, html)
     if result.failed:

@@ -30,6 +30,11 @@ def test_a_person_sees_a_table_and_a_recommendation(home, tiny):
     assert all(len(line.rstrip()) <= 80 for line in done.stdout.splitlines())
 
 
+def test_a_sweep_over_nothing_is_said(home, tiny):
+    done = run(home, "compare", "tiny", "--sweep", "--retrievers", "bm25")
+    assert (done.returncode, done.stderr) == (0, "note --sweep: none of these retrievers stores vectors\n")
+
+
 def test_the_report_is_written_and_nothing_is_written_over(home, tiny):
     shown = as_json(home, "compare", "tiny", "--retrievers", "bm25", "--html", "report.html")
     assert shown["html"] == str(home / "report.html")
