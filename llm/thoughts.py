@@ -8,6 +8,7 @@ __all__ = ["ThoughtCutter", "without_thought"]
 
 OPENED, CLOSED = "<think>", "</think>"
 _CLOSED = re.compile(CLOSED, re.IGNORECASE)
+_INK = re.compile(r"\S")
 # Between tags, or up to the second one where the server keeps the first.
 _THOUGHT = re.compile(r"\A.*</think>|<think>.*\Z", re.DOTALL | re.IGNORECASE)
 
@@ -34,18 +35,21 @@ class ThoughtCutter:
         """Returns what of the reply so far is the answer's and was not returned before."""
         if self._answers:
             return piece
-        self._held += piece
+        text, at = self._held + piece, 0
         while True:
             if self._thinks:
-                closed = _CLOSED.search(self._held)
+                closed = _CLOSED.search(text, at)
                 if closed is None:
-                    self._held = self._held[1 - len(CLOSED) :]
+                    self._held = text[max(at, len(text) - len(CLOSED) + 1) :]
                     return ""
-                self._held, self._thinks = self._held[closed.end() :], False
-            beginning = self._held.lstrip()[: len(OPENED)].lower()
+                at, self._thinks = closed.end(), False
+            ink = _INK.search(text, at)
+            begins = ink.start() if ink else len(text)
+            beginning = text[begins : begins + len(OPENED)].lower()
             if beginning == OPENED:
-                self._held, self._thinks, self.has_cut = self._held.lstrip()[len(OPENED) :], True, True
+                at, self._thinks, self.has_cut = begins + len(OPENED), True, True
                 continue
+            self._held = text[begins if self.has_cut else at :]
             if OPENED.startswith(beginning):
                 return ""
             self._answers = True
@@ -54,6 +58,4 @@ class ThoughtCutter:
     def finish(self) -> str:
         """Returns what was held back; nothing of a thought that has no end."""
         held, self._held = self._held, ""
-        if self.has_cut:
-            held = held.lstrip()
         return "" if self._thinks else held

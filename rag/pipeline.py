@@ -68,7 +68,7 @@ class RAG:
         generator: Writes the answer from the passages; None for `ExtractiveGenerator`, which quotes and works offline.
         strict: Raise `ChatModelError` when the generator's model can't be had. Otherwise the answer is the passages
             that answer best, with their citations, and its `degraded` says "generator".
-        chunk_size: Tokens of a chunk at most; None: what the encoder reads whole.
+        chunk_size: Tokens of a chunk at most; None: what the encoder with the shortest limit reads whole, 512 at most.
         chunk_overlap: Tokens that neighbouring chunks share at most; None: 16.
 
     Raises:

@@ -63,7 +63,7 @@ def first_ranked(stage: str, nodes: Iterable[Node], scores: Iterable[float]) -> 
 def ranked(stage: str, hits: Iterable[Hit], *, top_k: int | None = None) -> list[Hit]:
     """Returns hits in the canonical order, each with this stage added to its trail.
 
-    With `first_ranked` the one place where ranks are made: score descending, ties by node id ascending, ranks from 1.
+    That is: score descending, ties by node id ascending, ranks from 1.
 
     Args:
         stage: The name of the stage that gave the scores.

@@ -158,12 +158,8 @@ def _parsed(reply: str) -> tuple[str, str]:
     Raises:
         _Refused: It is not what was asked for.
     """
-    said = without_thought(reply)
-    fenced = _FENCED.fullmatch(said)
-    try:
-        given = json.loads(fenced[1] if fenced else said)
-    except (ValueError, RecursionError):
-        raise _Refused("reply is not the JSON asked for") from None
+    given = _json(reply)
+    given = _json(without_thought(reply)) if given is None else given
     rows = given.get("questions") if isinstance(given, dict) and set(given) == {"questions"} else None
     if not isinstance(rows, list):
         raise _Refused("reply is not the JSON asked for")
@@ -177,6 +173,15 @@ def _parsed(reply: str) -> tuple[str, str]:
     if _POINTS_AT_ITSELF.search(question):
         raise _Refused("speaks of the passage")
     return question, answer
+
+
+def _json(reply: str) -> object:
+    """Returns the JSON that a reply is, fenced or not; None where it is none."""
+    fenced = _FENCED.fullmatch(reply)
+    try:
+        return json.loads(fenced[1] if fenced else reply)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _checked(row: tuple[str, str], page: FolderPage, stretch: Stretch) -> MadeQuestion:

@@ -39,8 +39,9 @@ def load_bi_encoder(
         model: A folder, or a name such as "BAAI/bge-small-en-v1.5"; see `find_model` for where it is looked for.
             "hash-embedder-64" is a `HashEmbedder(64)`, which needs no files.
         device: "cpu", "cuda", "cuda:1", "mps"; None for the best there is.
-        dtype: What to compute in; "auto" is bfloat16 where CPU or GPU has it. "int8" is for OpenVINO: `lateral
-            quantize` or `quantize_bi_encoder` brings the model there once, with a sample of the corpus.
+        dtype: What to compute in; "auto" is bfloat16 where CPU or GPU has it, float16 on other CUDA GPUs, else float32.
+            "int8" is for OpenVINO: `lateral quantize` or `quantize_bi_encoder` brings the model there once, with a
+            sample of the corpus.
         offline: Never ask the hub.
         backend: "torch" is sentence-transformers. "openvino" exports the model once and then encodes without torch, on
             the CPU, in "float32", or in "bfloat16" where the CPU has it. "auto" is "openvino" where the extra of this

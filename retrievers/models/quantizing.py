@@ -88,7 +88,8 @@ def quantize_bi_encoder(
     model, one a model: the sample of another corpus replaces it.
 
     Args:
-        texts: Of the corpus, from all over it, 40 at least; of more than 512 each so-and-so-many-th is taken.
+        texts: Of the corpus, from all over it, 40 at least. Of one half at most 128 make the sample, of the other at
+            most 256 measure.
         model: A folder or a name, as for `load_bi_encoder`.
         offline: Never ask the hub for the model.
 

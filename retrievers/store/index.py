@@ -129,9 +129,9 @@ class Index:
         """Returns this thread's connection, a new one when the catalog is another file than it was."""
         try:
             status = self._catalog.stat()
-        except OSError:
-            connect_reader(self.folder).close()  # says why it can't be read
-            status = self._catalog.stat()
+        except (OSError, ValueError):
+            connect_reader(self.folder).close()  # says why there is none; there is one now where it was just made
+            return self._reader()
         file = (os.getpid(), status.st_dev, status.st_ino)
         opened: _Opened | None = getattr(self._local, "opened", None)
         if opened is None or opened.view is not self._view or opened.view.file != file or is_frozen(self.folder):

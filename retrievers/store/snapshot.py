@@ -121,7 +121,10 @@ class Snapshot:
     @decodes
     def _chunk_ids(self) -> NDArray[np.bytes_]:
         rows = self._connection.execute("SELECT id FROM nodes WHERE kind = 'chunk' ORDER BY id").fetchall()
-        return np.array([row[0] for row in rows], dtype=np.bytes_)
+        ids = np.array([row[0] for row in rows], dtype=np.bytes_)
+        if (ids[1:] <= ids[:-1]).any():
+            raise IndexCorruptError(f"'{self.folder / CATALOG}' lists its chunks out of order: run `lateral verify`")
+        return ids
 
     @decodes
     def chunk_hashes(self) -> NDArray[np.uint64]:

@@ -1,7 +1,8 @@
-"""What encoding a corpus, and answering a query, would take at least on this machine; prints one JSON object.
+"""What the hardware sets against encoding a corpus and answering a query; prints one JSON object.
 
 Encoding multiplies matrices: it can't be faster than its multiplications at the rate of one large product. A lone query
-also waits for the model's weights, and for the vectors that it is compared with: each has to be read once.
+also waits for the model's weights and for the vectors that it is compared with, where no cache holds them: each is read
+from memory once.
 """
 
 import argparse

@@ -80,15 +80,26 @@ def asked(corpus, ask):
     return statistics.median(times)
 
 
+class CountingRetriever(BiEncoderRetriever):
+    """Counts the searches that Chroma answers: where it can't, the exact one does."""
+
+    answered = 0
+    asked = 0
+
+    def _search(self, *arguments):
+        found = super()._search(*arguments)
+        self.answered += found is not None
+        self.asked += 1
+        return found
+
+
 def through_chroma(corpus, index, runtime):
     """Has an index's vectors searched by Chroma, and asks it every query; milliseconds."""
-    dense = BiEncoderRetriever(encoder=encoder_of(runtime), store="chroma")
+    dense = CountingRetriever(encoder=encoder_of(runtime), store="chroma")
     rag = RAG(index, retrievers=(open_retriever("bm25"), dense))
     rag.add([{"id": "the write that brings Chroma up to date", "text": "It is one more document."}])
-    with rag.index.read() as snapshot:
-        if snapshot.derived("chroma") is None:
-            raise SystemExit("Chroma was not brought up to date")
-    return {"p50_ms": asked(corpus, lambda query: dense.retrieve(query, 10))}
+    p50_ms = asked(corpus, lambda query: dense.retrieve(query, 10))
+    return {"p50_ms": p50_ms, "answered": dense.answered, "asked": dense.asked}
 
 
 def texts_of(index):

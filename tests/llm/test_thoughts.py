@@ -35,13 +35,17 @@ def test_thought_is_left_out_however_the_pieces_are_cut(reply, answer):
         assert cut(*(reply[at : at + size] for at in range(0, len(reply), size))) == answer
 
 
+def test_many_thoughts_take_no_time():
+    assert cut("<think></think>" * 60_000 + "80 degrees.") == "80 degrees."
+
+
 def test_answer_is_not_held_back():
     cutter = ThoughtCutter()
     assert [cutter.feed(it) for it in ("<think>Tea", ".</think>", "80", " degrees")] == ["", "", "80", " degrees"]
     assert cutter.has_cut
 
 
-@given(st.lists(st.text(alphabet=" <>/think80\n", max_size=9), max_size=9))
+@given(st.lists(st.sampled_from(["<think>", "</think>", "<th", "ink>", "</th", "<", "80", " ", "\n"]), max_size=9))
 def test_pieces_give_what_the_whole_gives(pieces):
     assert cut(*pieces) == cut("".join(pieces))
 

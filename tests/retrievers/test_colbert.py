@@ -16,6 +16,7 @@ from lateral.retrievers.models.colbert import load_colbert
 from lateral.retrievers.models.colbert.encoder import ColbertEncoder
 from lateral.retrievers.models.colbert.load import find_checkpoint
 from lateral.retrievers.models.colbert.sentence_transformers import load_with_sentence_transformers
+from lateral.retrievers.retriever import VectorSpace
 from lateral.retrievers.store import Index
 
 SNAKES = {
@@ -172,3 +173,33 @@ def test_a_checkpoint_must_be_named():
         open_retriever("colbert")
     with pytest.raises(IndexConfigError, match="can't be built with"):
         open_retriever("colbert", {"language": "english"})
+
+
+class Longer:
+    """A token encoder of one vector a text, along the query's: a little longer than 1, as its text says."""
+
+    space = VectorSpace("longer", 4, "longer")
+    max_tokens = 100
+    special_tokens = frozenset()
+
+    def count_tokens(self, texts):
+        return [1 for _ in texts]
+
+    def encode_documents(self, texts):
+        return [np.array([[float(text), 0, 0, 0]], np.float32) for text in texts]
+
+    def encode_queries(self, texts):
+        return [np.array([[1, 0, 0, 0]], np.float32) for _ in texts]
+
+    def tokens(self, text, side):
+        return [text]
+
+
+@pytest.mark.parametrize("names", ["abcd", "dcba"])
+def test_means_that_are_the_same_are_ordered_by_id(tmp_path, names):
+    rag = RAG(tmp_path / "index", retrievers=(ColBERTRetriever(encoder=Longer(), vectors="float32"),))
+    lengths = ("1.008", "1.006", "1.004", "1.002")  # as good as each other: a cosine ends at 1
+    rag.add([{"id": name, "text": length} for name, length in zip(names, lengths, strict=True)])
+    hits = rag.retrieve("how long?")
+    assert [hit.score for hit in hits] == [1, 1, 1, 1]
+    assert [hit.node.id for hit in hits] == sorted(hit.node.id for hit in hits)

@@ -38,3 +38,9 @@ def test_a_score_that_is_no_number_raises(value, count):
     scores[1] = value
     with pytest.raises(InvalidArgumentError, match="not finite"):
         kth_best(scores, 1)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_it_raises_among_fewer_than_are_asked_for_too(value):
+    with pytest.raises(InvalidArgumentError, match="not finite"):
+        kth_best(np.array([-np.inf, value, 0.5], np.float32), 5)

@@ -44,11 +44,20 @@ def test_a_query_of_another_length_is_refused(tmp_path):
 @pytest.mark.parametrize("length", [0, 0.995, 1, 1.005])
 def test_zero_and_what_rounding_to_16_bits_makes_pass(length):
     assert check_normalised(np.full((3, 4), length / 2, np.float32), "model") is None
+    assert check_normalised(np.full(4, length / 2, np.float32), "model") is None
+
+
+@pytest.mark.parametrize("length", [0.5, 0.98, 1.02])
+@pytest.mark.parametrize("shape", [(4,), (3, 4)])
+def test_any_other_length_is_refused(length, shape):
+    with pytest.raises(InvalidArgumentError, match=f"got one of length {length:.3g}"):
+        check_normalised(np.full(shape, length / 2, np.float32), "model")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_is_not_finite_is_left_to_others(value):
-    assert check_normalised(np.full((1, 4), value, np.float32), "model") is None
+@pytest.mark.parametrize("shape", [(4,), (1, 4)])
+def test_what_is_not_finite_is_left_to_others(value, shape):
+    assert check_normalised(np.full(shape, value, np.float32), "model") is None
 
 
 def test_others_name_what_is_not_finite(tmp_path):

@@ -75,7 +75,8 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 EXIT_UNREAD = 141  # 128 + SIGPIPE: who read the output, such as `head`, has left
 
 EPILOG = (
-    "Exit codes: 0 all well, 1 some documents failed, 2 usage, 3 the index, 4 the chat model. Settings (index, "
+    "Exit codes: 0 all well, 1 some documents failed, 2 usage, 3 the index, 4 the chat model, 74 no room to write the "
+    "output, 130 interrupted, 141 nobody reads it any more. Settings (index, "
     "retrievers, model, store, vectors, dtype, colbert, colbert_vectors, colbert_index, colbert_bits, language, "
     "chunk_size, chunk_overlap, fusion, top_k, generator, base_url, api_key_env, strict) can stand in lateral.toml, in "
     "~/.config/lateral/config.toml, or in the environment as LATERAL_INDEX and so on; base_url and api_key_env not in "

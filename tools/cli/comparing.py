@@ -97,7 +97,7 @@ def compare(
     if html is not None:
         write_file(html, report_html(result), force=force, flag="--html")
     if sweep and not result.sweep:
-        stderr().print("[yellow]note[/yellow] --sweep: none of these retrievers stores vectors")
+        stderr().print("[yellow]note[/yellow] --sweep: none of these retrievers can store vectors otherwise")
     shown = {} if html is None else {"html": str(html.absolute())}
     print_json({**result.as_dict(), **shown}) if as_json else print_comparison(result, html)
     if result.failed:

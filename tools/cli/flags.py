@@ -65,7 +65,7 @@ StoreFlag = Annotated[
     str | None,
     typer.Option(
         help="How the bi-encoder searches: auto, chroma or chroma://host:port (default: as the index does; a new one "
-        "auto: exactly up to 100,000 chunks, through embedded Chroma above).",
+        "auto: exactly up to 100,000 chunks, through embedded Chroma above, from a process's 101st search on).",
         show_default=False,
     ),
 ]
@@ -98,7 +98,9 @@ LanguageFlag = Annotated[
 ]
 SizeFlag = Annotated[
     int | None,
-    typer.Option(help="Tokens of a new index's chunks at most (default: what the model reads).", show_default=False),
+    typer.Option(
+        help="Tokens of a new index's chunks at most (default: what the model reads, 512 at most).", show_default=False
+    ),
 ]
 OverlapFlag = Annotated[
     int | None, typer.Option(help="Tokens that neighbouring chunks share at most (default: 16).", show_default=False)

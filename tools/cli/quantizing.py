@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["print_quantization", "quantize"]
 
-TEXTS = 512  # of the index: half of them for the sample, half to measure with
+TEXTS = 512  # of the index: from one half come the sample's sentences, the other half measures
 
 
 def quantize(context: typer.Context, index: IndexFlag = None, as_json: JsonFlag = False) -> None:

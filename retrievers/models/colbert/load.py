@@ -51,7 +51,8 @@ def load_colbert(
             is in the Stanford format, else "sentence-transformers". All make the same vectors, so an index made by one
             is served by the others.
         device: "cpu", "cuda", "cuda:1", "mps"; None for the best there is.
-        dtype: What to compute in; "auto" is bfloat16 where CPU or GPU has it. Vectors are float32 always.
+        dtype: What to compute in; "auto" is bfloat16 where CPU or GPU has it, float16 on other CUDA GPUs, else float32.
+            Vectors are float32 always.
         offline: Never ask the hub.
 
     Raises:

@@ -29,7 +29,7 @@ def load_cross_encoder(
     Args:
         model: A folder, or a name such as "cross-encoder/ms-marco-MiniLM-L6-v2"; see `find_cross_encoder`.
         device: "cpu", "cuda", "cuda:1", "mps"; None for the best there is.
-        dtype: What to compute in; "auto" is bfloat16 where CPU or GPU has it.
+        dtype: What to compute in; "auto" is bfloat16 where CPU or GPU has it, float16 on other CUDA GPUs, else float32.
         offline: Never ask the hub.
         backend: "torch" is sentence-transformers. "openvino" exports the model once and then scores without torch, on
             the CPU, in "float32", or in "bfloat16" where the CPU has it. "auto" is "openvino" where the extra of this

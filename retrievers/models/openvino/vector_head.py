@@ -48,7 +48,7 @@ class VectorHead:
     steps: tuple[Step, ...]
 
     def apply(self, tokens: Vectors, lengths: Sequence[int], prompt_length: int) -> Vectors:
-        """Returns the texts' vectors, shape (texts, dim).
+        """Returns the texts' vectors, shape (texts, dim), which may be a view of `tokens`.
 
         Args:
             tokens: Token vectors, shape (texts, longest, width), padded on the right.

@@ -64,6 +64,12 @@ def test_a_reply_that_is_not_what_was_asked_for_is_left_out_with_the_reason(text
     assert (made.questions, made.dropped) == ((), {reason: 1})
 
 
+def test_a_question_about_the_tags_of_thoughts_is_no_thought():
+    page = FolderPage("tags.txt", None, f"{TEA} A thought ends with </think> in some models' replies.")
+    with OpenAIServer(default=wire.whole(reply(("What does a thought end with?", "</think> in some")))) as server:
+        assert [it.answer for it in ask(server, [page]).questions] == ["</think> in some"]
+
+
 @pytest.mark.parametrize("before", ["", "<think>A question about tea.</think>\n\n"])
 def test_json_in_a_code_fence_or_behind_a_thought_is_read(before):
     with OpenAIServer(default=wire.whole(f"{before}```json\n{reply(RIGHT['tea'])}\n```")) as server:

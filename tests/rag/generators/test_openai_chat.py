@@ -1,6 +1,7 @@
 """The generator against a real server: streaming, poisoned documents, and what happens when the model can't be had."""
 
 import re
+import threading
 import time
 
 import openai_server as wire
@@ -104,6 +105,14 @@ def test_a_reader_that_leaves_ends_the_request_upstream_within_a_second(ask, mak
     assert server.wait_until_left() - left < 1.0
     assert list(stream) == []
     assert stream.degraded == ()
+
+
+def test_a_reader_that_leaves_amid_a_thought_meets_no_error(ask, make_passage):
+    server, generator = ask(wire.stall_after("<think>How hot"), deadlines=Deadlines(1, 10, 10, 20))
+    answer = generator.generate(build_messages(QUESTION, [make_passage(TEA)]))
+    threading.Timer(0.3, answer.close).start()
+    assert list(answer) == []
+    assert server.wait_until_left()
 
 
 FAILURES = {

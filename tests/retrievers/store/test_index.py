@@ -5,6 +5,7 @@ import sys
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -39,6 +40,22 @@ def test_reading_an_index_that_is_not_there_says_so(index):
     with pytest.raises(IndexNotFoundError, match="no index at"), index.read():
         pass
     assert not index.folder.exists(), "a reader must not make anything"
+
+
+def test_a_folder_that_no_system_can_have_is_no_index():
+    with pytest.raises(IndexNotFoundError, match="no index at"), Index("a\0b").read():
+        pass
+
+
+def test_a_catalog_that_lists_a_chunk_twice_is_named(index):
+    filled(index)
+    with closing(sqlite3.connect(index.folder / "catalog.sqlite")) as catalog, catalog:
+        catalog.execute("CREATE TABLE loose AS SELECT * FROM nodes")
+        catalog.execute("INSERT INTO loose SELECT * FROM nodes LIMIT 1")
+        catalog.execute("DROP TABLE nodes")
+        catalog.execute("ALTER TABLE loose RENAME TO nodes")
+    with index.read() as snapshot, pytest.raises(IndexCorruptError, match="lists its chunks out of order"):
+        snapshot.chunk_ids()
 
 
 def test_committed_nodes_come_back_equal_in_every_field(index):

@@ -32,7 +32,7 @@ def test_a_person_sees_a_table_and_a_recommendation(home, tiny):
 
 def test_a_sweep_over_nothing_is_said(home, tiny):
     done = run(home, "compare", "tiny", "--sweep", "--retrievers", "bm25")
-    assert (done.returncode, done.stderr) == (0, "note --sweep: none of these retrievers stores vectors\n")
+    assert (done.returncode, done.stderr) == (0, "note --sweep: none of these retrievers can store vectors otherwise\n")
 
 
 def test_the_report_is_written_and_nothing_is_written_over(home, tiny):
