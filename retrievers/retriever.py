@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from .hit import Hit
 
-__all__ = ["Encoder", "Retriever", "Side", "TokenEncoder", "VectorSpace", "Where"]
+__all__ = ["Encoder", "EncodesAtOnce", "Retriever", "Side", "TokenEncoder", "VectorSpace", "Where"]
 
 Where: TypeAlias = Mapping[str, Any]
 Side: TypeAlias = Literal["query", "document"]
@@ -72,6 +72,16 @@ class Encoder(Protocol):
 
     def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Returns query vectors, float32, shape (len(texts), dim), rows L2-normalised."""
+        ...
+
+
+@runtime_checkable
+class EncodesAtOnce(Protocol):
+    """An encoder whose `encode_documents` several threads may call at the same time, and sooner have all they ask."""
+
+    @property
+    def calls_at_once(self) -> int:
+        """How many calls leave no core idle while one of them comes to its end."""
         ...
 
 

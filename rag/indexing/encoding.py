@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ...errors import InvalidArgumentError
 from ...retrievers.bi_encoder import check_space
 from ...retrievers.indexed import IndexedRetriever, storage_space
-from ...retrievers.retriever import Encoder, TokenEncoder, VectorSpace
+from ...retrievers.retriever import Encoder, EncodesAtOnce, TokenEncoder, VectorSpace
 from ...retrievers.store import NewVectors, Writer
 from ...retrievers.unit_vectors import check_normalised
 
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 ENCODE_BATCH = 64  # texts an encoder is handed at first, to sort by length
 LARGEST_BATCH = 512
-PACE_SECONDS = 1.0  # a batch takes one or two, as long as Ctrl-C waits for it; between batches a CPU falls idle
+PACE_SECONDS = 1.0  # a batch takes one or two, as long as Ctrl-C waits for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def encode_texts(
     pace: Pace | None = None,
     on_encoded: Callable[[int], None] | None = None,
 ) -> NewVectors:
-    """Returns the texts' vectors.
+    """Returns the texts' vectors. Several threads call the encoder where it is an `EncodesAtOnce`.
 
     Args:
         encoder: Encodes them.
@@ -116,13 +116,22 @@ def encode_texts(
     # The longest first: batches of like length hold little padding, and running out of memory shows at once.
     order = sorted(range(len(values)), key=lambda at: -len(values[at]))
     parts: dict[int, NDArray[np.float32]] = {}
-    while batch := order[len(parts) : len(parts) + pace.texts]:
-        start = time.perf_counter()
-        matrices = _matrices(encoder, [values[at] for at in batch])
-        pace.told(len(batch), time.perf_counter() - start)
-        parts.update(zip(batch, matrices, strict=True))
-        if on_encoded is not None:
-            on_encoded(len(batch))
+    calls = encoder.encoder.calls_at_once if isinstance(encoder.encoder, EncodesAtOnce) else 1
+    handed = 0
+    running: dict[Future[tuple[list[NDArray[np.float32]], float]], list[int]] = {}
+    with ThreadPoolExecutor(calls, thread_name_prefix="lateral-encoding") as threads:
+        while len(parts) < len(order):
+            while handed < len(order) and len(running) < calls:
+                batch = order[handed : handed + pace.texts]
+                running[threads.submit(_timed, encoder, [values[at] for at in batch])] = batch
+                handed += len(batch)
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                batch = running.pop(future)
+                matrices, seconds = future.result()
+                pace.told(len(batch), seconds)
+                parts.update(zip(batch, matrices, strict=True))
+                if on_encoded is not None:
+                    on_encoded(len(batch))
     matrices = [parts[at] for at in range(len(values))]
     cut = [count > encoder.encoder.max_tokens for count in encoder.encoder.count_tokens(values)] if values else []
     if any(cut):
@@ -179,6 +188,12 @@ def check_spaces(writer: Writer, retrievers: Sequence[IndexedRetriever]) -> None
 def _remembered(writer: Writer) -> dict[str, VectorSpace | None]:
     config = writer.config()
     return {it.name: it.space for it in config.retrievers} if config else {}
+
+
+def _timed(encoder: SpaceEncoder, texts: list[str]) -> tuple[list[NDArray[np.float32]], float]:
+    """Returns each text's vectors, as `_matrices`, and the seconds that this took."""
+    start = time.perf_counter()
+    return _matrices(encoder, texts), time.perf_counter() - start
 
 
 def _matrices(encoder: SpaceEncoder, texts: list[str]) -> list[NDArray[np.float32]]:

@@ -61,6 +61,8 @@ class OpenVINOEncoder:
             them is computed in the precision. The vectors' cosine to float32 is that function's to say.
     """
 
+    calls_at_once = 2  # one's last batches leave a stream idle: alone, a tenth more time on two slow cores
+
     def __init__(
         self,
         reference: SentenceTransformerEncoder,

@@ -9,9 +9,17 @@ import numpy as np
 import pytest
 from builders import CountingEmbedder
 from lateral import RAG, BiEncoderRetriever
-from lateral.rag.indexing.encoding import ENCODE_BATCH, LARGEST_BATCH, EncodingThread, Pace, SpaceEncoder
+from lateral.rag.indexing.encoding import (
+    ENCODE_BATCH,
+    LARGEST_BATCH,
+    EncodingThread,
+    Pace,
+    SpaceEncoder,
+    encode_texts,
+)
 from lateral.rag.indexing.ingest import FIRST_NODES, REFRESH_NODES
 from lateral.retrievers import HashEmbedder
+from lateral.retrievers.store import hash_text
 
 
 def documents(count, start=0):
@@ -170,6 +178,37 @@ def test_closing_ends_the_encoding_after_the_texts_at_hand():
     thread.close()
     assert thread.encoded == ENCODE_BATCH
     assert isinstance(future.exception(), CancelledError)
+
+
+def test_where_an_encoder_allows_it_two_batches_are_encoded_at_a_time_and_come_in_order():
+    class MeetingEmbedder(HashEmbedder):
+        calls_at_once = 2
+        meeting = threading.Barrier(2, timeout=20)
+
+        def encode_documents(self, texts):
+            self.meeting.wait()
+            return super().encode_documents(texts)
+
+    embedder = MeetingEmbedder(16)
+    texts = {hash_text(text): text for text in (f"text {number}" for number in range(2 * ENCODE_BATCH))}
+    made = encode_texts(SpaceEncoder(embedder, embedder.space), texts)
+    assert made.text_hashes == list(texts)
+    np.testing.assert_array_equal(made.matrix, HashEmbedder(16).encode_documents(list(texts.values())))
+
+
+def test_any_other_encoder_has_one_batch_at_a_time():
+    class LonelyEmbedder(HashEmbedder):
+        lock = threading.Lock()
+
+        def encode_documents(self, texts):
+            assert self.lock.acquire(blocking=False)
+            time.sleep(0.05)
+            self.lock.release()
+            return super().encode_documents(texts)
+
+    embedder = LonelyEmbedder(16)
+    texts = {hash_text(text): text for text in (f"text {number}" for number in range(4 * ENCODE_BATCH))}
+    assert len(encode_texts(SpaceEncoder(embedder, embedder.space), texts).matrix) == len(texts)
 
 
 def test_batches_grow_until_one_takes_a_second_and_shrink_when_it_takes_more_than_two():
