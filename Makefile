@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BUILD := $(CURDIR)/build
 CORPORA ?= ../shared/data
+ROUNDS ?= 3
 
 # Models exported, extensions compiled and caches of tests stay inside the checkout.
 export LATERAL_CACHE := $(BUILD)/cache/lateral
@@ -19,7 +20,7 @@ help:
 	@echo "make demo    index the sample folder and ask it three questions"
 	@echo "make test    run the whole test suite, two files at a time"
 	@echo "make check   lint, types, layering"
-	@echo "make bench   measure (CORPORA=folder of BEIR corpora, default $(CORPORA))"
+	@echo "make bench   measure (CORPORA=folder of BEIR corpora, default $(CORPORA); ROUNDS=1 for a look)"
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -42,7 +43,7 @@ check: $(INSTALLED)
 	cd $(BUILD)/check && MYPYPATH=. ../../$(BIN)/mypy --config-file ../../pyproject.toml --strict -p lateral
 
 bench: $(INSTALLED)
-	$(BIN)/python tests/benchmarks/run.py --corpora "$(CORPORA)" --out $(BUILD)/bench
+	$(BIN)/python tests/benchmarks/run.py --corpora "$(CORPORA)" --out $(BUILD)/bench --rounds $(ROUNDS)
 
 samples: $(INSTALLED)
 	$(BIN)/python tests/samples/make_samples.py

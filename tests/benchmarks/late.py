@@ -3,7 +3,6 @@
 from report import Row, measured
 from speed import fresh, middle, ratio_row
 
-REPEATS = 3
 BACKEND = "openvino"  # the fastest of those that load_colbert offers on a CPU
 BACKENDS = (BACKEND, "ragatouille")
 ENCODERS = ("ragatouille", "sentence-transformers", "openvino")
@@ -19,22 +18,22 @@ SHAPES = ((10_000, 128), (100_000, 128), (1_000_000, 16))  # documents, tokens o
 GROWTH_MB = 1_000
 
 
-def rows(corpora, out):
+def rows(corpora, out, rounds):
     cranfield = corpora / "cranfield"
     if not cranfield.is_dir():
         return []
     folder = out / "late"
     model = measured("measure_late.py", "checkpoint", folder)["path"]
-    found = beside_ragatouille(cranfield, folder, model)
+    found = beside_ragatouille(cranfield, folder, model, rounds)
     if (corpora / "xquad-en").is_dir():
         found += quality_elsewhere(corpora / "xquad-en", folder, model)
     return [*found, encoders(cranfield, model), exact_search(cranfield, folder, model), *growth(folder)]
 
 
-def beside_ragatouille(corpus, folder, model):
+def beside_ragatouille(corpus, folder, model, rounds):
     """Ours before, between and after the peer's, which takes minutes: once at its defaults, once tuned."""
     ours, theirs = {name: [] for name in BACKENDS}, {}
-    for turn in range(REPEATS):
+    for turn in range(max(rounds, len(SETTINGS))):
         for backend in BACKENDS if turn == 0 else BACKENDS[:1]:
             ours[backend].append(ours_on(corpus, folder, model, backend))
         if turn < len(SETTINGS):

@@ -10,7 +10,6 @@ from pathlib import Path
 from peers import python_of
 from report import Row, measured
 
-REPEATS = 3
 COLD_REPEATS = 7
 DIM = 384
 LOSS = 0.003  # of nDCG@10 against torch in float32
@@ -26,7 +25,7 @@ INDEX_BARS = {
 QUERY_BARS = {"OpenVINO": 0.2, "OpenVINO int8": 0.2, "torch": 0.6}
 
 
-def rows(corpora, out):
+def rows(corpora, out, rounds):
     cranfield = corpora / "cranfield"
     if not cranfield.is_dir():
         return []
@@ -35,7 +34,7 @@ def rows(corpora, out):
     measured("measure_speed.py", "index", cranfield, made, "openvino-auto")
     told = measured("measure_speed.py", "nodes", cranfield, made, nodes)
     quantized = measured("measure_speed.py", "quantize", cranfield, made, "int8")
-    found = [int8_row(quantized), *indexing(cranfield, out, nodes, told["model"])]
+    found = [int8_row(quantized), *indexing(cranfield, out, nodes, told["model"], rounds)]
     found += [cold_search(made), through_chroma(cranfield, made), *exact_search(out)]
     for name in ("cranfield", "xquad-en"):
         if (corpora / name).is_dir():
@@ -43,13 +42,13 @@ def rows(corpora, out):
     return found
 
 
-def indexing(corpus, out, nodes, model):
+def indexing(corpus, out, nodes, model, rounds):
     """Ours and the peer's in turn, so that both see the machine in the same state."""
     ours = {name: [] for name in RUNTIMES}
     theirs = {"defaults": [], "tuned": []}
     bare = {"defaults": [], "tuned": []}  # sentence-transformers alone
     alone = []
-    for _ in range(REPEATS):
+    for _ in range(rounds):
         for setting, times in theirs.items():
             folder = fresh(out / "peer-index")
             times.append(

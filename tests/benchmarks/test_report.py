@@ -18,12 +18,14 @@ def test_rows_are_written_whichever_library_compared_them(tmp_path):
         report.Row("reached", "1 s", "2x", values[0] < values[1]),
         report.Row("missed", "2 s", "1x", values[0] > values[1]),
     ]
-    text = report.write(rows, tmp_path)
+    text = report.write(rows, tmp_path, 1)
     assert text.splitlines()[-3:] == [
         "| told | 7 ms |  |  |",
         "| reached | 1 s | 2x | ✓ |",
         "| missed | 2 s | 1x | ✗ |",
     ]
-    written = json.loads((tmp_path / "results.json").read_text())["rows"]
-    assert [row["reached"] for row in written] == [None, True, False]
+    assert text.partition("\n")[0].endswith("; rounds beside a peer: 1")
+    written = json.loads((tmp_path / "results.json").read_text())
+    assert [row["reached"] for row in written["rows"]] == [None, True, False]
+    assert written["rounds"] == 1
     assert [row.reached is False for row in rows] == [False, False, True]
