@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from itertools import accumulate, pairwise
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ Task: TypeAlias = Callable[[], None]
 NORM_SLACK = 1e-5  # of a norm computed in float32
 BLOCK_ROWS = 16_384  # of bytes, multiplied at once at least: fewer are done before a thread has begun
 FLOAT_ROWS = 8_192  # multiplied as they are: 12 MB at 384 dimensions
+VNNI = ("alder", "sierra", "icelake")  # the generations of CPUs, as numkong names them, that add up products of bytes
 DECODED_ROWS = 256  # of halves and signs, decoded to float32 at once: at 384 dimensions they stay in a core's cache
 
 
@@ -131,17 +132,37 @@ def _of_bytes(
     query: tuple[NDArray[np.int8], float],
     block: int,
 ) -> list[Task]:
-    import numkong
-
     codes, scale = query
-    packed = numkong.dots_pack(codes, dtype="int8")
+    multiplied = _bytes_with(codes)
 
     def fill(rows: slice) -> None:
-        products = np.asarray(numkong.dots_packed(stored[rows], packed))[:, 0]
-        np.multiply(products, scales[rows], out=out[rows], casting="same_kind")
+        np.multiply(multiplied(stored[rows]), scales[rows], out=out[rows], casting="same_kind")
         out[rows] *= np.float32(scale)
 
     return [partial(fill, rows) for rows in _slices(len(stored), block)]
+
+
+def _bytes_with(query: NDArray[np.int8]) -> Callable[[NDArray[np.int8]], NDArray[Any]]:
+    """Returns what gives the exact products of stored bytes with a query's, shape (1, dim), by the faster way here.
+
+    The packed product, made for several queries, is as fast as memory where the CPU adds up products of bytes in one
+    instruction. On AVX2 alone, pairs take half its time.
+    """
+    import numkong
+
+    if multiplies_pairs():
+        return lambda stored: np.asarray(numkong.cdist(stored, query, "dot"))[:, 0]
+    packed = numkong.dots_pack(query, dtype="int8")
+    return lambda stored: np.asarray(numkong.dots_packed(stored, packed))[:, 0]
+
+
+@cache
+def multiplies_pairs() -> bool:
+    """Returns whether a byte query is sooner multiplied with each vector alone; see `_bytes_with`."""
+    import numkong
+
+    has = numkong.get_capabilities()
+    return has["haswell"] and not any(has[name] for name in VNNI)
 
 
 def _slices(rows: int, block: int) -> list[slice]:

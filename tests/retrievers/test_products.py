@@ -1,6 +1,8 @@
 import numpy as np
-from lateral.retrievers.products import Products, products_with
-from lateral.retrievers.store.formats import view_packed
+import pytest
+from lateral.retrievers import products
+from lateral.retrievers.products import Products, products_with, quantized
+from lateral.retrievers.store.formats import StoredVectors, view_packed
 
 DIM = 8
 
@@ -18,3 +20,18 @@ def test_every_half_is_multiplied_as_it_is():
         )
         assert error == 0
         np.testing.assert_array_equal(found, halves.astype(np.float32))
+
+
+@pytest.mark.parametrize("pairs", [True, False])
+@pytest.mark.parametrize("dim", [1, 7, 33, 384, 1030])
+def test_bytes_are_multiplied_without_loss_on_every_kind_of_cpu(monkeypatch, pairs, dim):
+    monkeypatch.setattr(products, "multiplies_pairs", lambda: pairs)
+    rng = np.random.default_rng(dim)
+    codes = rng.integers(-127, 128, (257, dim), np.int8)
+    codes[:2] = [[127], [-127]]  # the greatest sums
+    scales = rng.random(257, np.float32) / 127
+    query = np.full(dim, dim**-0.5, np.float32)
+    found, _ = products_with(query, [Products(StoredVectors(codes, scales, "int8", dim))])
+    byte_query, scale, _ = quantized(query[None])
+    exact = codes.astype(np.int64) @ byte_query[0].astype(np.int64)
+    np.testing.assert_allclose(found, exact * scales.astype(np.float64) * scale.astype(np.float64), rtol=3e-7)
