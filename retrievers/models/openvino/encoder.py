@@ -29,7 +29,9 @@ from .vector_head import VectorHead, read_head
 __all__ = ["OpenVINOEncoder"]
 
 BATCH = BatchLimit(texts=64, tokens=8 * 256)
-QUERY_STEP = 32  # tokens: most queries have one shape then, and to prepare another takes longer than to compute it
+QUERY_STEP = 8  # tokens: a CPU without bfloat16 takes a quarter less for 24 of them than for 32
+LONE_LENGTHS = (16, 32)  # tokens of the queries, padding included, that have graphs of their own: nearly all of them
+LONE_BYTES = 100 << 20  # of weights, such as MiniLM's; a larger model has one graph, as each would hold them again
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +109,8 @@ class OpenVINOEncoder:
         if tower is None or layout.query[0] != layout.document[0]:
             return None
         # It changes with each export, and libraries make new ones.
-        return f"openvino {tower.manifest} {self._precision} {BATCH} {QUERY_STEP} {lone_streams()} {stream_count()}"
+        shapes = f"{BATCH} {QUERY_STEP} {LONE_LENGTHS} {lone_streams()} {stream_count()}"
+        return f"openvino {tower.manifest} {self._precision} {shapes}"
 
     @property
     def max_tokens(self) -> int:
@@ -144,16 +147,22 @@ class OpenVINOEncoder:
         if not texts:
             return vectors
         tower = self._start(side)
-        if tower is None:
-            encode = self._reference.encode_queries if side == "query" else self._reference.encode_documents
-            return encode(texts)
+        if tower is not None:
+            try:
+                self._fill(vectors, tower, texts)
+                return normalised(vectors, self.folder.name)
+            except ModelNotFoundError as err:
+                self._give_up(err)
+        encode = self._reference.encode_queries if side == "query" else self._reference.encode_documents
+        return encode(texts)
+
+    def _fill(self, vectors: NDArray[np.float32], tower: _Tower, texts: Sequence[str]) -> None:
         dim = vectors.shape[1]
         prompted = [without_surrogates(tower.prompt + text) for text in texts]
         with closing(tower.runtime.run(tower.tokenizer.batches(prompted, BATCH))) as results:
             for batch, outputs in results:
                 tokens = outputs["last_hidden_state"]
                 vectors[batch.positions] = tower.head.apply(tokens, batch.lengths, tower.prompt_length)[:, :dim]
-        return normalised(vectors, self.folder.name)
 
     def _start(self, side: Side) -> _Tower | None:
         """Returns what encodes a side, made at its first call; None where the reference encodes instead."""
@@ -162,35 +171,49 @@ class OpenVINOEncoder:
                 try:
                     self._towers[side] = self._load(side)
                 except ModelNotFoundError as err:
-                    if not self._fall_back:
-                        raise
-                    logger.warning("bi-encoder %s: sentence-transformers encodes, as %s", self.folder.name, err)
-                    self._fallen_back = True
+                    self._give_up(err)
             return None if self._fallen_back else self._towers[side]
+
+    def _give_up(self, reason: ModelNotFoundError) -> None:
+        """Leaves encoding to the reference.
+
+        Raises:
+            ModelNotFoundError: The reason, where falling back was not allowed.
+        """
+        if not self._fall_back:
+            raise reason
+        if not self._fallen_back:
+            logger.warning("bi-encoder %s: sentence-transformers encodes, as %s", self.folder.name, reason)
+        self._fallen_back = True
 
     def _load(self, side: Side) -> _Tower:
         """Returns what encodes a side. Documents come many at a time, and queries one by one."""
         layout = self._reference.layout
         if side == "query":
-            tower = self._tower(layout.query, layout.query_prompt, lone_streams(), QUERY_STEP)
+            tower = self._tower(layout.query, layout.query_prompt, is_lone=True)
         else:
-            tower = self._tower(layout.document, layout.document_prompt, stream_count(), LENGTH_STEP)
+            tower = self._tower(layout.document, layout.document_prompt, is_lone=False)
         if not self._towers:
             between = precision_here(self._precision)
             precision = f"int8 and {between}" if self._quantized else between
             logger.info("bi-encoder %s: cpu, %s, %s, OpenVINO", self.folder.name, precision, self.folder.place)
         return tower
 
-    def _tower(self, modules: Sequence[ModelModule], prompt: str, streams: int, step: int) -> _Tower:
+    def _tower(self, modules: Sequence[ModelModule], prompt: str, *, is_lone: bool) -> _Tower:
         transformer = modules[0]
         limit: int | None = transformer.config["max_length"]
         exported = export_transformer(transformer)
         made = self._quantized_of(exported) if self._quantized else exported
         counter = None if prompt else self._reference.counter
-        tokenizer = BatchTokenizer(exported / TOKENIZER, max_length=limit, step=step, counter=counter)
-        lone_length = min(step, limit or step) if step == QUERY_STEP else None
+        step, (least, lone_up_to) = (QUERY_STEP, LONE_LENGTHS) if is_lone else (LENGTH_STEP, (0, 0))
+        tokenizer = BatchTokenizer(exported / TOKENIZER, max_length=limit, step=step, least=least, counter=counter)
         manifest = file_sha256(made / MANIFEST)
-        runtime = OpenVINORuntime(made / MODEL, precision=self._precision, streams=streams, lone_length=lone_length)
+        runtime = OpenVINORuntime(
+            made / MODEL,
+            precision=self._precision,
+            streams=lone_streams() if is_lone else stream_count(),
+            lone_up_to=lone_up_to if _weights(made) <= LONE_BYTES else 0,
+        )
         prompt = without_surrogates(prompt)
         prompt_length = tokenizer.prompt_length(prompt) if prompt else 0
         return _Tower(prompt, prompt_length, tokenizer, runtime, read_head(modules), manifest)
@@ -203,3 +226,11 @@ class OpenVINOEncoder:
                 "`lateral quantize` on your index or `quantize_bi_encoder`"
             )
         return folder
+
+
+def _weights(made: Path) -> int:
+    """Returns the bytes of an export's weights, 0 where they are missing: who reads them says so."""
+    try:
+        return (made / MODEL).with_suffix(".bin").stat().st_size
+    except OSError:
+        return 0

@@ -86,13 +86,14 @@ class OpenVINORuntime:
         streams: How many batches are computed at a time, each by its share of the cores; None: `stream_count`.
         projection: A matrix, float32, shape (width, dim), that the graph's one output is multiplied with, inside and in
             the same precision; None for none.
-        lone_length: A text of so many tokens, padding included, that comes alone is computed by a graph of that shape,
-            a fifth faster than by the one for all shapes. Each is compiled when it is first needed, of the file as it
-            was read at first: it may be replaced or gone by then.
+        lone_up_to: A text of at most so many tokens, padding included, that comes alone is computed by a graph of its
+            own shape, up to a fifth faster than by the one for all shapes; each graph holds a copy of the weights. It
+            is compiled when it is first needed, of the file as it was read at first, which may be gone by then.
 
     Raises:
         MissingExtraError: OpenVINO is not installed.
-        ModelNotFoundError: The file can't be compiled, or takes other inputs than tokens.
+        ModelNotFoundError: The file can't be read, takes other inputs than tokens or, without `lone_up_to`, can't be
+            compiled.
     """
 
     def __init__(
@@ -102,7 +103,7 @@ class OpenVINORuntime:
         precision: Precision,
         streams: int | None = None,
         projection: NDArray[np.float32] | None = None,
-        lone_length: int | None = None,
+        lone_up_to: int = 0,
     ) -> None:
         streams = streams or stream_count()
         # No CACHE_DIR, which would save 0.1 s of a start: OpenVINO 2026.4.1 takes what it compiled in float32 for
@@ -114,10 +115,10 @@ class OpenVINORuntime:
         }
         self._file = model
         self._graph = self._readable(projection)
-        self._lone_length = lone_length
+        self._lone_up_to = lone_up_to
         self._in_flight = streams + 1  # one is being made while each stream computes one
         self._compiling = Lock()
-        self._graphs: dict[int | None, _Compiled] = {lone_length: self._compile(lone_length)}
+        self._graphs: dict[int | None, _Compiled] = {} if lone_up_to else {None: self._compile(None)}
 
     def _readable(self, projection: NDArray[np.float32] | None) -> Any:  # noqa: ANN401 (no types)
         """Returns the file's graph, which takes token ids and nothing else."""
@@ -140,7 +141,10 @@ class OpenVINORuntime:
         return _Compiled(lone_length, model, names, [port.get_any_name() for port in model.outputs])
 
     def _graph_for(self, batch: TokenBatch) -> _Compiled:
-        lone_length = self._lone_length if batch.inputs["input_ids"].shape == (1, self._lone_length) else None
+        texts, length = batch.inputs["input_ids"].shape
+        lone_length = length if texts == 1 and length <= self._lone_up_to else None
+        if (graph := self._graphs.get(lone_length)) is not None:
+            return graph
         with self._compiling:
             if lone_length not in self._graphs:
                 self._graphs[lone_length] = self._compile(lone_length)
@@ -151,6 +155,9 @@ class OpenVINORuntime:
 
         The next batches are asked for while earlier ones are computed, so an iterable that tokenises as it goes does so
         ahead. The arrays are overwritten once the next pair is asked for.
+
+        Raises:
+            ModelNotFoundError: The graph can't be compiled.
         """
         pending: deque[tuple[_Compiled, _Request, TokenBatch]] = deque()
         try:

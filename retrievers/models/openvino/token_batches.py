@@ -64,6 +64,7 @@ class BatchTokenizer:
         path: Its tokenizer.json, whose padding names the id to pad with.
         max_length: At most this many tokens of a text, special tokens included; None for all of them.
         step: Batches are padded to a multiple of so many tokens, or to max_length; not at all without a max_length.
+        least: They are padded to so many at least, in the same bounds.
         counter: What texts were counted with: those that it remembers are not tokenised again where it makes the same
             ids. On Cranfield that is a third of what tokenising takes while it is indexed.
 
@@ -77,6 +78,7 @@ class BatchTokenizer:
         *,
         max_length: int | None,
         step: int = LENGTH_STEP,
+        least: int = 0,
         counter: TokenCounter | None = None,
     ) -> None:
         from tokenizers import Tokenizer
@@ -95,6 +97,7 @@ class BatchTokenizer:
         self._tokenizer = tokenizer
         self._max_length = max_length or 0  # a model that names no limit may have no place for padding beyond the text
         self._step = step
+        self._least = least
         self._counter = counter
 
     def batches(self, texts: Sequence[Text], limit: BatchLimit) -> Iterator[TokenBatch]:
@@ -146,7 +149,7 @@ class BatchTokenizer:
         return len(ids) - (ids[-1] in special) if ids else 0
 
     def _padded_length(self, length: int) -> int:
-        return max(length, min(-(-length // self._step) * self._step, self._max_length))
+        return max(length, min(max(-(-length // self._step) * self._step, self._least), self._max_length))
 
     def _padded(self, positions: list[int], rows: list[_Row]) -> TokenBatch:
         lengths = [len(row.ids) for row in rows]

@@ -10,10 +10,11 @@ import threading
 
 import numpy as np
 import pytest
-from lateral.errors import EncodingError, InvalidArgumentError
+from lateral.errors import EncodingError, InvalidArgumentError, ModelNotFoundError
 from lateral.retrievers.models import find_model, load_bi_encoder
-from lateral.retrievers.models.openvino.encoder import OpenVINOEncoder
-from lateral.retrievers.models.openvino.runtime import load_openvino
+from lateral.retrievers.models.openvino import encoder as encoder_module
+from lateral.retrievers.models.openvino.encoder import LONE_BYTES, OpenVINOEncoder
+from lateral.retrievers.models.openvino.runtime import OpenVINORuntime, load_openvino
 from lateral.retrievers.models.sentence_transformer import SentenceTransformerEncoder
 from lateral.retrievers.retriever import Encoder
 
@@ -285,6 +286,51 @@ def test_model_that_can_not_be_exported_is_encoded_by_torch_and_one_line_says_so
     [record] = [it for it in caplog.records if it.levelno >= logging.WARNING and it.name.startswith("lateral")]
     assert "sentence-transformers encodes, as" in record.getMessage()
     assert "can't be exported to OpenVINO: its tokenizer pads or cuts on the left" in record.getMessage()
+
+
+def test_a_graph_that_can_not_be_compiled_leaves_encoding_to_torch(tiny, caplog, monkeypatch):
+    def refuse(self, lone_length):
+        raise ModelNotFoundError(f"no graph of {lone_length} tokens")
+
+    monkeypatch.setattr(OpenVINORuntime, "_compile", refuse)
+    encoder = load_bi_encoder(str(tiny("cls")), dtype="float32")
+    for _ in range(2):
+        vectors = encoder.encode_queries(TEXTS[:1])
+    expected = load_bi_encoder(str(tiny("cls")), dtype="float32", backend="torch").encode_queries(TEXTS[:1])
+    np.testing.assert_array_equal(vectors, expected)
+    [record] = [it for it in caplog.records if it.levelno >= logging.WARNING and it.name.startswith("lateral")]
+    assert "sentence-transformers encodes, as no graph of 16 tokens" in record.getMessage()
+    assert encoder.computation is None
+    with pytest.raises(ModelNotFoundError, match="no graph of 16 tokens"):
+        light(tiny("cls")).encode_queries(["x"])
+
+
+def test_a_large_model_has_one_graph_for_all_queries(tiny, monkeypatch):
+    compiled = []
+    whole = OpenVINORuntime._compile
+
+    def noted(self, length):
+        compiled.append(length)
+        return whole(self, length)
+
+    monkeypatch.setattr(OpenVINORuntime, "_compile", noted)
+    for limit, graphs in ((LONE_BYTES, [16, 24, 32, None]), (0, [None])):
+        monkeypatch.setattr(encoder_module, "LONE_BYTES", limit)
+        encoder = light(tiny("cls"))
+        for words in (0, 1, 20, 3, 28, 33, 50):
+            encoder.encode_queries(["word " * words])
+        assert compiled == graphs
+        compiled.clear()
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_a_query_of_any_length_is_encoded_as_by_sentence_transformers(tiny, plain, pooling):
+    path = tiny(pooling, pooling=pooling)
+    encoder, peer = light(path), plain(path)
+    for words in (0, 1, 13, 14, 15, 22, 23, 29, 30, 31, 38, 70):
+        query = "word " * words
+        expected = unit(peer.encode_query([query], show_progress_bar=False))
+        np.testing.assert_allclose(encoder.encode_queries([query]), expected, atol=TOLERANCE)
 
 
 def test_search_with_an_exported_model_loads_no_heavy_library(tmp_path, lasting_cache):

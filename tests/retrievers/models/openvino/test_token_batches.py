@@ -57,19 +57,23 @@ def test_pairs_carry_the_type_of_each_text(path):
 
 
 @pytest.mark.parametrize(
-    ("max_length", "step", "words", "length"),
+    ("max_length", "step", "least", "words", "length"),
     [
-        (64, 16, 3, 16),
-        (64, 16, 14, 16),
-        (64, 16, 15, 32),
-        (40, 16, 35, 40),
-        (64, 32, 3, 32),
-        (64, 1, 3, 5),
-        (None, 16, 3, 5),
+        (64, 16, 0, 3, 16),
+        (64, 16, 0, 14, 16),
+        (64, 16, 0, 15, 32),
+        (40, 16, 0, 35, 40),
+        (64, 32, 0, 3, 32),
+        (64, 1, 0, 3, 5),
+        (None, 16, 0, 3, 5),
+        (64, 8, 16, 3, 16),
+        (64, 8, 16, 15, 24),
+        (12, 8, 16, 3, 12),
+        (None, 8, 16, 3, 5),
     ],
 )
-def test_lengths_are_multiples_of_the_step_within_what_the_model_reads(path, max_length, step, words, length):
-    tokenizer = BatchTokenizer(path, max_length=max_length, step=step)
+def test_lengths_are_multiples_of_the_step_within_what_the_model_reads(path, max_length, step, least, words, length):
+    tokenizer = BatchTokenizer(path, max_length=max_length, step=step, least=least)
     [batch] = tokenizer.batches(["bee " * words], BatchLimit(8, 1000))
     assert batch.inputs["input_ids"].shape == (1, length)
     assert batch.inputs["attention_mask"].sum() == batch.lengths[0] == words + 2
