@@ -11,7 +11,7 @@ from .hit import Hit, TrailStep, ranked
 from .hybrid import HybridRetriever
 from .indexed import IndexedRetriever
 from .registry import open_retriever
-from .retriever import Encoder, Retriever, TokenEncoder, VectorSpace, Where
+from .retriever import Encoder, EncodesAtOnce, Retriever, TokenEncoder, VectorSpace, Where
 from .score_scale import ScoreScale
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "CannedRetriever",
     "ColBERTRetriever",
     "Encoder",
+    "EncodesAtOnce",
     "Explaining",
     "Explanation",
     "HashEmbedder",
