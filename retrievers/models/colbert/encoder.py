@@ -130,6 +130,11 @@ class ColbertEncoder:
         return None if loaded is None else loaded.device
 
     @property
+    def calls_at_once(self) -> int:
+        """See `EncodesAtOnce`: OpenVINO has several batches in flight, what holds the checkpoint in torch has one."""
+        return 2 if self.backend == "openvino" else 1
+
+    @property
     def max_tokens(self) -> int:
         """How many tokens of a document it reads, beside special tokens, marker and prompt; the rest is cut."""
         return self._tokenizer.max_tokens

@@ -193,6 +193,7 @@ def test_threads_load_the_checkpoint_once_and_get_the_same_vectors(tiny, backend
         for thread in threads:
             thread.join()
     messages = [record.getMessage() for record in caplog.records if record.name.startswith("lateral")]
+    assert encoder.calls_at_once == (2 if backend == "openvino" else 1)
     assert messages == [f"ColBERT {encoder.folder.name}: {backend}, cpu, float32, local folder"]
     for at in range(1, 4):
         assert_same(results[0], results[at], atol=0)
