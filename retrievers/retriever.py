@@ -81,7 +81,7 @@ class EncodesAtOnce(Protocol):
 
     @property
     def calls_at_once(self) -> int:
-        """How many calls leave no core idle while one of them comes to its end."""
+        """How many calls, at least 1, leave no core idle while one of them comes to its end."""
         ...
 
 

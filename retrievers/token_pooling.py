@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidArgumentError
 from .explanation import Spans, TokenPlacing
-from .retriever import Side, TokenEncoder, VectorSpace
+from .retriever import EncodesAtOnce, Side, TokenEncoder, VectorSpace
 
 __all__ = ["PooledEncoder", "check_pool_factor", "pool_tokens", "token_groups"]
 
@@ -49,6 +49,11 @@ class PooledEncoder:
     def max_tokens(self) -> int:
         """As the encoder's: every token is read before it is pooled."""
         return self._encoder.max_tokens
+
+    @property
+    def calls_at_once(self) -> int:
+        """As the encoder's."""
+        return self._encoder.calls_at_once if isinstance(self._encoder, EncodesAtOnce) else 1
 
     @property
     def special_tokens(self) -> frozenset[str]:

@@ -79,8 +79,9 @@ def evaluate(
     with PeakMemory() as memory, configuration.open(index_folder) as rag:
         built = build_index(rag, corpus, on_index=on_index)
         search = search_with(configuration, rag)
-        searched = search_all(search, corpus, configuration.top_k, warm_up=warming_query(rag.index), on_query=on_query)
         names = configuration.retrievers or tuple(it.name for it in indexed(rag.retrievers))
+        warm_up = warming_query(rag.index, [it for it in indexed(rag.retrievers) if it.name in names])
+        searched = search_all(search, corpus, configuration.top_k, warm_up=warm_up, on_query=on_query)
         fusion = None if len(names) == 1 else configuration.fusion or DEFAULT_FUSION
         status = rag.status()
         remarks = (*corpus.remarks, *not_indexed(rag, corpus))

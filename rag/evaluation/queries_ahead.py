@@ -48,7 +48,7 @@ def ask_two_ways(retrievers: Sequence[IndexedRetriever], index: Index, queries: 
         queries: In the order in which they will be asked.
     """
     texts = list(dict.fromkeys(queries))
-    return AskedTwoWays(retrievers, [_ahead(it, index, texts) for it in retrievers], warming_query(index))
+    return AskedTwoWays(retrievers, [_ahead(it, index, texts) for it in retrievers], warming_query(index, retrievers))
 
 
 def _ahead(retriever: IndexedRetriever, index: Index, texts: Sequence[str]) -> IndexedRetriever:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -16,6 +16,7 @@ from ...retrievers.bi_encoder import NAME as BI_ENCODER
 from ...retrievers.candidates_files import candidates_name
 from ...retrievers.hit import Hit
 from ...retrievers.hybrid import DEFAULT_FUSION, HybridRetriever
+from ...retrievers.indexed import IndexedRetriever
 from ...retrievers.retriever import Retriever, Where
 from ...retrievers.shortlist import PLAID
 from ...retrievers.shortlist import USUAL as COLBERT
@@ -45,6 +46,7 @@ __all__ = [
 OnQuery: TypeAlias = Callable[[int, int], None]
 WARMING = "warm up"
 WARMING_WORDS = 8  # of a text: enough for BM25 to find it
+WARMING_LENGTHS = (1, 12, 20, 40)  # words of queries that are encoded untimed: a runtime prepares itself for lengths
 
 
 class Search(Protocol):
@@ -143,8 +145,17 @@ def rerank_first(reranker: Reranker, query: str, hits: Sequence[Hit]) -> list[Hi
     return [*(reranker.rerank(query, first, len(first)) if first else ()), *hits[read:]]
 
 
-def warming_query(index: Index) -> str:
-    """Returns a query that finds something and is none of a corpus's: what loads models and reads the index."""
+def warming_query(index: Index, retrievers: Iterable[IndexedRetriever]) -> str:
+    """Returns a query that finds something and is none of a corpus's: what loads models and reads the index.
+
+    Args:
+        index: What will be searched.
+        retrievers: Their encoders encode queries of several lengths here.
+    """
+    for retriever in retrievers:
+        if retriever.encoder is not None:
+            for length in WARMING_LENGTHS:
+                retriever.encoder.encode_queries([" ".join(["warm"] * length)])
     with index.read() as snapshot:
         first = [it.decode() for it in snapshot.chunk_ids()[:1]]
         words = [word for node in snapshot.nodes(first) for word in node.text.split()[:WARMING_WORDS]]

@@ -131,7 +131,7 @@ def _measured(
     ):
         build_index(rag, corpus)
         variant.ahead.attach(rag.index)
-        ways = AskedTwoWays([variant.alone], [variant.ahead], warming_query(rag.index))
+        ways = AskedTwoWays([variant.alone], [variant.ahead], warming_query(rag.index, [variant.alone]))
         one = Contender((variant.alone.name,))
         found = search_side_by_side(ways, [one], corpus, top_k=top_k, on_query=on_query)[one]
         status = rag.status()

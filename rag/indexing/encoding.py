@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,13 +52,15 @@ class Pace:
 
     def __init__(self) -> None:
         self.texts = ENCODE_BATCH
+        self.is_known = False
 
     def told(self, texts: int, seconds: float) -> None:
-        """Takes in how long a batch took."""
+        """Takes in how long a batch took. It may have been begun before the last one that was told of."""
+        self.is_known = True
         if seconds < PACE_SECONDS and texts == self.texts:
             self.texts = min(2 * self.texts, LARGEST_BATCH)
-        elif seconds > 2 * PACE_SECONDS:
-            self.texts = max(self.texts // 2, 1)
+        elif seconds > 2 * PACE_SECONDS and texts >= self.texts:
+            self.texts = max(texts // 2, 1)
 
 
 class EncodingThread:
@@ -101,7 +104,7 @@ def encode_texts(
     pace: Pace | None = None,
     on_encoded: Callable[[int], None] | None = None,
 ) -> NewVectors:
-    """Returns the texts' vectors. Several threads call the encoder where it is an `EncodesAtOnce`.
+    """Returns the texts' vectors. Other threads call the encoder, too, where it is an `EncodesAtOnce`.
 
     Args:
         encoder: Encodes them.
@@ -110,28 +113,19 @@ def encode_texts(
         on_encoded: Told the number of texts of each batch that has been encoded.
 
     Raises:
-        InvalidArgumentError: The encoder gave vectors of another shape than it said, or values that are not finite.
+        InvalidArgumentError: The encoder gave vectors of another shape than it said, or values that are not finite, or
+            its `calls_at_once` is no number of at least 1.
     """
     values, pace = list(texts.values()), pace or Pace()
     # The longest first: batches of like length hold little padding, and running out of memory shows at once.
     order = sorted(range(len(values)), key=lambda at: -len(values[at]))
     parts: dict[int, NDArray[np.float32]] = {}
-    calls = encoder.encoder.calls_at_once if isinstance(encoder.encoder, EncodesAtOnce) else 1
-    handed = 0
-    running: dict[Future[tuple[list[NDArray[np.float32]], float]], list[int]] = {}
-    with ThreadPoolExecutor(calls, thread_name_prefix="lateral-encoding") as threads:
-        while len(parts) < len(order):
-            while handed < len(order) and len(running) < calls:
-                batch = order[handed : handed + pace.texts]
-                running[threads.submit(_timed, encoder, [values[at] for at in batch])] = batch
-                handed += len(batch)
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                batch = running.pop(future)
-                matrices, seconds = future.result()
-                pace.told(len(batch), seconds)
-                parts.update(zip(batch, matrices, strict=True))
-                if on_encoded is not None:
-                    on_encoded(len(batch))
+    with closing(_encoded(encoder, values, order, pace)) as batches:
+        for batch, matrices, seconds in batches:
+            pace.told(len(batch), seconds)
+            parts.update(zip(batch, matrices, strict=True))
+            if on_encoded is not None:
+                on_encoded(len(batch))
     matrices = [parts[at] for at in range(len(values))]
     cut = [count > encoder.encoder.max_tokens for count in encoder.encoder.count_tokens(values)] if values else []
     if any(cut):
@@ -188,6 +182,46 @@ def check_spaces(writer: Writer, retrievers: Sequence[IndexedRetriever]) -> None
 def _remembered(writer: Writer) -> dict[str, VectorSpace | None]:
     config = writer.config()
     return {it.name: it.space for it in config.retrievers} if config else {}
+
+
+def _encoded(
+    encoder: SpaceEncoder, values: Sequence[str], order: Sequence[int], pace: Pace
+) -> Generator[tuple[Sequence[int], list[NDArray[np.float32]], float], None, None]:
+    """Yields batches as they are done: the places of their texts, each text's vectors, and the seconds that this took.
+
+    Args:
+        encoder: Encodes them.
+        values: The texts.
+        order: Their places, in the order in which they are handed over.
+        pace: It is told of a batch before the next one is asked for.
+    """
+    at_once = _calls_at_once(encoder.encoder)
+    most = -(-len(order) // at_once)
+    handed = 0
+    # The first call loads the model: a second one would wait for it, and begin anew where that is interrupted.
+    while handed < len(order) and (at_once == 1 or not pace.is_known):
+        batch = order[handed : handed + min(pace.texts, most)]
+        handed += len(batch)
+        yield batch, *_timed(encoder, [values[at] for at in batch])
+    if handed == len(order):
+        return
+    running: dict[Future[tuple[list[NDArray[np.float32]], float]], Sequence[int]] = {}
+    with ThreadPoolExecutor(at_once, thread_name_prefix="lateral-encoder-call") as threads:
+        while running or handed < len(order):
+            while handed < len(order) and len(running) < at_once:
+                batch = order[handed : handed + min(pace.texts, most)]
+                handed += len(batch)
+                running[threads.submit(_timed, encoder, [values[at] for at in batch])] = batch
+            done = next(iter(wait(running, return_when=FIRST_COMPLETED).done))
+            yield running.pop(done), *done.result()
+
+
+def _calls_at_once(encoder: Encoder | TokenEncoder) -> int:
+    calls = encoder.calls_at_once if isinstance(encoder, EncodesAtOnce) else 1
+    if not isinstance(calls, int) or calls < 1:
+        kind = type(encoder).__name__
+        raise InvalidArgumentError(f"calls_at_once of the encoder {kind} is {calls!r}, no number of at least 1")
+    return calls
 
 
 def _timed(encoder: SpaceEncoder, texts: list[str]) -> tuple[list[NDArray[np.float32]], float]:

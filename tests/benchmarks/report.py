@@ -49,7 +49,7 @@ def table(rows):
 
 def write(rows, out, rounds):
     """Writes results.md and results.json, and returns the text of the first."""
-    text = f"{machine()}; rounds beside a peer: {rounds}\n\n{table(rows)}\n"
+    text = f"{machine()}; ROUNDS={rounds}\n\n{table(rows)}\n"
     (out / "results.md").write_text(text, encoding="utf-8")
     results = {"machine": machine(), "rounds": rounds, "rows": [asdict(it) for it in rows]}
     (out / "results.json").write_text(json.dumps(results, indent=2), encoding="utf-8")

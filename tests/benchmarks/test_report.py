@@ -24,7 +24,7 @@ def test_rows_are_written_whichever_library_compared_them(tmp_path):
         "| reached | 1 s | 2x | ✓ |",
         "| missed | 2 s | 1x | ✗ |",
     ]
-    assert text.partition("\n")[0].endswith("; rounds beside a peer: 1")
+    assert text.partition("\n")[0].endswith("; ROUNDS=1")
     written = json.loads((tmp_path / "results.json").read_text())
     assert [row["reached"] for row in written["rows"]] == [None, True, False]
     assert written["rounds"] == 1

@@ -63,6 +63,8 @@ def test_an_index_keeps_its_pool_factor_and_refuses_another(tmp_path, encoder):
 
 def test_a_pooled_row_stands_for_several_tokens(encoder):
     pooled = PooledEncoder(encoder, 3)
+    assert pooled.calls_at_once == encoder.calls_at_once
+    assert PooledEncoder(WordVectors(), 3).calls_at_once == 1
     names = pooled.tokens("ball pythons eat mice", "document")
     assert len(names) == len(pooled.encode_documents(["ball pythons eat mice"])[0])
     assert sorted(" ".join(names).split()) == sorted(encoder.tokens("ball pythons eat mice", "document"))

@@ -60,7 +60,7 @@ def load_with_openvino(checkpoint: ColbertCheckpoint, *, device: str | None, dty
     file = export_transformer(checkpoint.modules[0]) / MODEL
     limit = transformer_config(checkpoint.modules[0].path)["max_length"] or 0
     longest = checkpoint.query.length  # what [MASK] fills a query up to, mostly
-    query_length = 0 if longest is None else _filled_length(longest, limit)
+    query_lengths = () if longest is None else (_filled_length(longest, limit),)
 
     @cache
     def runtime(side: Side) -> OpenVINORuntime:
@@ -68,7 +68,7 @@ def load_with_openvino(checkpoint: ColbertCheckpoint, *, device: str | None, dty
         if side == "document":
             return OpenVINORuntime(file, precision=precision, projection=projection)
         return OpenVINORuntime(
-            file, precision=precision, streams=lone_streams(), projection=projection, lone_up_to=query_length
+            file, precision=precision, streams=lone_streams(), projection=projection, lone_lengths=query_lengths
         )
 
     return LoadedCheckpoint(_run(runtime, limit), "cpu", precision_here(precision))

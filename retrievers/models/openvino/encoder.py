@@ -29,9 +29,9 @@ from .vector_head import VectorHead, read_head
 __all__ = ["OpenVINOEncoder"]
 
 BATCH = BatchLimit(texts=64, tokens=8 * 256)
-QUERY_STEP = 8  # tokens: a CPU without bfloat16 takes a quarter less for 24 of them than for 32
-LONE_LENGTHS = (16, 32)  # tokens of the queries, padding included, that have graphs of their own: nearly all of them
-LONE_BYTES = 100 << 20  # of weights, such as MiniLM's; a larger model has one graph, as each would hold them again
+QUERY_STEP = 32  # tokens: to prepare another shape takes longer than to compute it
+LONE_LENGTHS = (16, 24, 32)  # tokens of a lone query: without bfloat16 24 take a quarter less than 32
+LONE_BYTES = 150 << 20  # of weights, such as MiniLM's: each of these lengths has a graph then, which holds them again
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,8 @@ class OpenVINOEncoder:
     Args:
         reference: The same model in torch: it knows the space and counts tokens without loading torch.
         precision: What to compute in, float32 on a CPU without bfloat16; vectors are float32 always.
-        fall_back: Whether the reference encodes, and one line is logged, where the model can't be exported.
+        fall_back: Whether the reference encodes, and one line is logged, where the model can't be exported or
+            compiled.
         quantized: Whether layers multiply 8-bit integers, as `quantize_bi_encoder` has brought them to; what is between
             them is computed in the precision. The vectors' cosine to float32 is that function's to say.
     """
@@ -99,7 +100,7 @@ class OpenVINOEncoder:
     def computation(self) -> str | None:
         """What its vectors depend on beside the space, to the last digit; see `Repeatable`. Starts the query's side.
 
-        None where the reference encodes, or may come to: where documents have a transformer of their own.
+        None where the reference encodes, or may come to where documents have a transformer of their own.
 
         Raises:
             ModelNotFoundError: As `encode_queries`.
@@ -109,7 +110,7 @@ class OpenVINOEncoder:
         if tower is None or layout.query[0] != layout.document[0]:
             return None
         # It changes with each export, and libraries make new ones.
-        shapes = f"{BATCH} {QUERY_STEP} {LONE_LENGTHS} {lone_streams()} {stream_count()}"
+        shapes = f"{BATCH} {QUERY_STEP} {LONE_LENGTHS} {LONE_BYTES} {lone_streams()} {stream_count()}"
         return f"openvino {tower.manifest} {self._precision} {shapes}"
 
     @property
@@ -133,7 +134,7 @@ class OpenVINOEncoder:
         Raises:
             InvalidArgumentError: A text is no string.
             EncodingError: The model gave NaN or infinity.
-            ModelNotFoundError: The model can't be exported, and falling back was not allowed or failed, too.
+            ModelNotFoundError: The model can't be exported or compiled, and falling back was not allowed or failed.
         """
         return self._encode(texts, "document")
 
@@ -151,8 +152,9 @@ class OpenVINOEncoder:
             try:
                 self._fill(vectors, tower, texts)
                 return normalised(vectors, self.folder.name)
-            except ModelNotFoundError as err:
-                self._give_up(err)
+            except ModelNotFoundError as err:  # a graph that can't be compiled
+                with self._starting:
+                    self._give_up(err)
         encode = self._reference.encode_queries if side == "query" else self._reference.encode_documents
         return encode(texts)
 
@@ -205,14 +207,16 @@ class OpenVINOEncoder:
         exported = export_transformer(transformer)
         made = self._quantized_of(exported) if self._quantized else exported
         counter = None if prompt else self._reference.counter
-        step, (least, lone_up_to) = (QUERY_STEP, LONE_LENGTHS) if is_lone else (LENGTH_STEP, (0, 0))
-        tokenizer = BatchTokenizer(exported / TOKENIZER, max_length=limit, step=step, least=least, counter=counter)
+        step, lone = (QUERY_STEP, LONE_LENGTHS) if is_lone else (LENGTH_STEP, ())
+        tokenizer = BatchTokenizer(
+            exported / TOKENIZER, max_length=limit, step=step, lone_lengths=lone, counter=counter
+        )
         manifest = file_sha256(made / MANIFEST)
         runtime = OpenVINORuntime(
             made / MODEL,
             precision=self._precision,
             streams=lone_streams() if is_lone else stream_count(),
-            lone_up_to=lone_up_to if _weights(made) <= LONE_BYTES else 0,
+            lone_lengths=lone if _weights(made) <= LONE_BYTES else (),
         )
         prompt = without_surrogates(prompt)
         prompt_length = tokenizer.prompt_length(prompt) if prompt else 0

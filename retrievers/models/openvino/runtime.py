@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,14 +86,14 @@ class OpenVINORuntime:
         streams: How many batches are computed at a time, each by its share of the cores; None: `stream_count`.
         projection: A matrix, float32, shape (width, dim), that the graph's one output is multiplied with, inside and in
             the same precision; None for none.
-        lone_up_to: A text of at most so many tokens, padding included, that comes alone is computed by a graph of its
-            own shape, up to a fifth faster than by the one for all shapes; each graph holds a copy of the weights. It
-            is compiled when it is first needed, of the file as it was read at first, which may be gone by then.
+        lone_lengths: A text of one of these lengths in tokens, padding included, that comes alone is computed by a
+            graph of that shape, up to a fifth faster than by the one for all shapes; each graph holds a copy of the
+            weights. It is compiled when first needed, of the file as it was read at first, which may be gone by then.
 
     Raises:
         MissingExtraError: OpenVINO is not installed.
-        ModelNotFoundError: The file can't be read, takes other inputs than tokens or, without `lone_up_to`, can't be
-            compiled.
+        ModelNotFoundError: The file can't be read, takes other inputs than tokens or, without `lone_lengths`, can't
+            be compiled.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class OpenVINORuntime:
         precision: Precision,
         streams: int | None = None,
         projection: NDArray[np.float32] | None = None,
-        lone_up_to: int = 0,
+        lone_lengths: Sequence[int] = (),
     ) -> None:
         streams = streams or stream_count()
         # No CACHE_DIR, which would save 0.1 s of a start: OpenVINO 2026.4.1 takes what it compiled in float32 for
@@ -115,10 +115,10 @@ class OpenVINORuntime:
         }
         self._file = model
         self._graph = self._readable(projection)
-        self._lone_up_to = lone_up_to
+        self._lone_lengths = frozenset(lone_lengths)
         self._in_flight = streams + 1  # one is being made while each stream computes one
         self._compiling = Lock()
-        self._graphs: dict[int | None, _Compiled] = {} if lone_up_to else {None: self._compile(None)}
+        self._graphs: dict[int | None, _Compiled] = {} if lone_lengths else {None: self._compile(None)}
 
     def _readable(self, projection: NDArray[np.float32] | None) -> Any:  # noqa: ANN401 (no types)
         """Returns the file's graph, which takes token ids and nothing else."""
@@ -142,7 +142,7 @@ class OpenVINORuntime:
 
     def _graph_for(self, batch: TokenBatch) -> _Compiled:
         texts, length = batch.inputs["input_ids"].shape
-        lone_length = length if texts == 1 and length <= self._lone_up_to else None
+        lone_length = length if texts == 1 and length in self._lone_lengths else None
         if (graph := self._graphs.get(lone_length)) is not None:
             return graph
         with self._compiling:

@@ -64,7 +64,7 @@ class BatchTokenizer:
         path: Its tokenizer.json, whose padding names the id to pad with.
         max_length: At most this many tokens of a text, special tokens included; None for all of them.
         step: Batches are padded to a multiple of so many tokens, or to max_length; not at all without a max_length.
-        least: They are padded to so many at least, in the same bounds.
+        lone_lengths: A text that comes alone is padded to the first of these that holds it, in the same bounds.
         counter: What texts were counted with: those that it remembers are not tokenised again where it makes the same
             ids. On Cranfield that is a third of what tokenising takes while it is indexed.
 
@@ -78,7 +78,7 @@ class BatchTokenizer:
         *,
         max_length: int | None,
         step: int = LENGTH_STEP,
-        least: int = 0,
+        lone_lengths: Sequence[int] = (),
         counter: TokenCounter | None = None,
     ) -> None:
         from tokenizers import Tokenizer
@@ -97,7 +97,7 @@ class BatchTokenizer:
         self._tokenizer = tokenizer
         self._max_length = max_length or 0  # a model that names no limit may have no place for padding beyond the text
         self._step = step
-        self._least = least
+        self._lone_lengths = lone_lengths
         self._counter = counter
 
     def batches(self, texts: Sequence[Text], limit: BatchLimit) -> Iterator[TokenBatch]:
@@ -149,11 +149,16 @@ class BatchTokenizer:
         return len(ids) - (ids[-1] in special) if ids else 0
 
     def _padded_length(self, length: int) -> int:
-        return max(length, min(max(-(-length // self._step) * self._step, self._least), self._max_length))
+        return max(length, min(-(-length // self._step) * self._step, self._max_length))
+
+    def _lone_length(self, length: int) -> int:
+        fitting = [it for it in self._lone_lengths if it >= length]
+        return max(length, min(fitting[0], self._max_length)) if fitting else self._padded_length(length)
 
     def _padded(self, positions: list[int], rows: list[_Row]) -> TokenBatch:
         lengths = [len(row.ids) for row in rows]
-        arrays = np.zeros((len(TokenBatch.INPUTS), len(rows), self._padded_length(max(lengths))), np.int64)
+        padded = self._lone_length(lengths[0]) if len(rows) == 1 else self._padded_length(max(lengths))
+        arrays = np.zeros((len(TokenBatch.INPUTS), len(rows), padded), np.int64)
         for array, pad_id in zip(arrays, self._pad_ids, strict=True):
             if pad_id:
                 array[:] = pad_id

@@ -9,7 +9,7 @@ from lateral import RAG, BiEncoderRetriever
 from lateral.errors import EncoderMismatchError, IndexConfigError, InvalidArgumentError, SourceRootError
 from lateral.rag.evaluation import Configuration, evaluate, read_beir, read_corpus, score_queries
 from lateral.rag.evaluation.result import percentile
-from lateral.rag.evaluation.searching import index_bytes, search_all
+from lateral.rag.evaluation.searching import WARMING_LENGTHS, index_bytes, search_all
 from lateral.retrievers.canned import CannedRetriever
 from lateral.retrievers.hit import Hit
 
@@ -223,9 +223,10 @@ def test_an_empty_query_has_no_time_and_a_model_is_loaded_before_the_first(tmp_p
     dense = OwnRetrievers(make=lambda: (BiEncoderRetriever(encoder=encoder),))
     result = evaluate(corpus, dense, tmp_path / "index")
     assert (list(result.milliseconds), list(result.rankings)) == (["q-tea"], ["q-empty", "q-tea"])
-    assert len(encoder.queries) == 2
-    assert encoder.queries[0][0].startswith("warm up "), "and then words of a document, for BM25 and a reranker"
-    assert encoder.queries[1] == ["green tea"]
+    *lengths, [warm_up], last = encoder.queries
+    assert [len(text.split()) for [text] in lengths] == list(WARMING_LENGTHS)
+    assert warm_up.startswith("warm up "), "and then words of a document, for BM25 and a reranker"
+    assert last == ["green tea"]
 
 
 def test_percentiles_are_values_that_were_met():

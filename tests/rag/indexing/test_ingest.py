@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from builders import CountingEmbedder
 from lateral import RAG, BiEncoderRetriever
+from lateral.errors import InvalidArgumentError
 from lateral.rag.indexing.encoding import (
     ENCODE_BATCH,
     LARGEST_BATCH,
@@ -180,23 +181,86 @@ def test_closing_ends_the_encoding_after_the_texts_at_hand():
     assert isinstance(future.exception(), CancelledError)
 
 
-def test_where_an_encoder_allows_it_two_batches_are_encoded_at_a_time_and_come_in_order():
-    class MeetingEmbedder(HashEmbedder):
-        calls_at_once = 2
-        meeting = threading.Barrier(2, timeout=20)
+def some_texts(count):
+    return {hash_text(text): text for text in (f"text {number}" for number in range(count))}
 
-        def encode_documents(self, texts):
+
+class PairedEmbedder(HashEmbedder):
+    """Two calls at a time: each but the first waits for another one."""
+
+    calls_at_once = 2
+
+    def __init__(self):
+        super().__init__(16)
+        self.meeting = threading.Barrier(2, timeout=20)
+        self.calls = []
+
+    def encode_documents(self, texts):
+        self.calls.append(len(texts))
+        if len(self.calls) == 1:
+            time.sleep(0.1)
+            assert len(self.calls) == 1, "the call that loads the model is alone"
+        else:
             self.meeting.wait()
-            return super().encode_documents(texts)
+        return super().encode_documents(texts)
 
-    embedder = MeetingEmbedder(16)
-    texts = {hash_text(text): text for text in (f"text {number}" for number in range(2 * ENCODE_BATCH))}
-    made = encode_texts(SpaceEncoder(embedder, embedder.space), texts)
+
+def test_where_an_encoder_allows_it_two_batches_are_encoded_at_a_time_and_come_in_order():
+    embedder, texts, told = PairedEmbedder(), some_texts(3 * ENCODE_BATCH), []
+    made = encode_texts(SpaceEncoder(embedder, embedder.space), texts, on_encoded=told.append)
     assert made.text_hashes == list(texts)
     np.testing.assert_array_equal(made.matrix, HashEmbedder(16).encode_documents(list(texts.values())))
+    assert sorted(embedder.calls) == sorted(told) == [ENCODE_BATCH // 2, ENCODE_BATCH, ENCODE_BATCH * 3 // 2]
 
 
-def test_any_other_encoder_has_one_batch_at_a_time():
+def test_texts_that_one_call_could_hold_are_shared_among_two():
+    embedder, pace = PairedEmbedder(), Pace()
+    encode_texts(SpaceEncoder(embedder, embedder.space), some_texts(1), pace)
+    encode_texts(SpaceEncoder(embedder, embedder.space), some_texts(ENCODE_BATCH), pace)
+    assert embedder.calls == [1, ENCODE_BATCH // 2, ENCODE_BATCH // 2]
+
+
+def test_a_call_that_fails_beside_another_fails_the_whole():
+    class FailingEmbedder(PairedEmbedder):
+        def encode_documents(self, texts):
+            number = len(self.calls)
+            made = super().encode_documents(texts)
+            if number == 2:
+                raise OSError("no more")
+            return made
+
+    embedder = FailingEmbedder()
+    with pytest.raises(OSError, match="no more"):
+        encode_texts(SpaceEncoder(embedder, embedder.space), some_texts(3 * ENCODE_BATCH))
+    assert not [it.name for it in threading.enumerate() if it.name.startswith("lateral-encoder-call")]
+
+
+def test_closing_waits_for_the_two_batches_at_hand_only():
+    class ClosingEmbedder(PairedEmbedder):
+        def encode_documents(self, texts):
+            made = super().encode_documents(texts)
+            if len(self.calls) == 3:
+                encoding._closed.set()
+            return made
+
+    encoding, embedder = EncodingThread(), ClosingEmbedder()
+    future = encoding.submit(SpaceEncoder(embedder, embedder.space), some_texts(40 * ENCODE_BATCH))
+    assert isinstance(future.exception(timeout=20), CancelledError)
+    encoding.close()
+    assert len(embedder.calls) == 3
+
+
+@pytest.mark.parametrize("calls", [0, -1, 1.5, "2", None])
+def test_an_encoder_that_allows_no_number_of_calls_is_refused(calls):
+    embedder = PairedEmbedder()
+    embedder.calls_at_once = calls
+    with pytest.raises(InvalidArgumentError, match=r"calls_at_once of the encoder PairedEmbedder is .* at least 1"):
+        encode_texts(SpaceEncoder(embedder, embedder.space), some_texts(1))
+
+
+def test_any_other_encoder_has_one_batch_at_a_time_in_the_thread_that_asks():
+    threads = set()
+
     class LonelyEmbedder(HashEmbedder):
         lock = threading.Lock()
 
@@ -204,11 +268,12 @@ def test_any_other_encoder_has_one_batch_at_a_time():
             assert self.lock.acquire(blocking=False)
             time.sleep(0.05)
             self.lock.release()
+            threads.add(threading.current_thread())
             return super().encode_documents(texts)
 
-    embedder = LonelyEmbedder(16)
-    texts = {hash_text(text): text for text in (f"text {number}" for number in range(4 * ENCODE_BATCH))}
+    embedder, texts = LonelyEmbedder(16), some_texts(4 * ENCODE_BATCH)
     assert len(encode_texts(SpaceEncoder(embedder, embedder.space), texts).matrix) == len(texts)
+    assert threads == {threading.current_thread()}
 
 
 def test_batches_grow_until_one_takes_a_second_and_shrink_when_it_takes_more_than_two():
@@ -219,6 +284,8 @@ def test_batches_grow_until_one_takes_a_second_and_shrink_when_it_takes_more_tha
     pace.told(2 * ENCODE_BATCH, 1.5)
     assert pace.texts == 2 * ENCODE_BATCH
     pace.told(2 * ENCODE_BATCH, 2.5)
+    pace.told(2 * ENCODE_BATCH, 2.5)  # begun beside it
+    pace.told(7, 2.5)
     assert pace.texts == ENCODE_BATCH
 
 

@@ -110,8 +110,8 @@ def test_threads_share_it(doubling):
     assert wrong == []
 
 
-def test_lone_texts_up_to_a_length_and_all_others_come_back_in_order(doubling):
-    runtime = OpenVINORuntime(doubling, precision="float32", lone_up_to=4)
+def test_lone_texts_of_the_named_lengths_and_all_others_come_back_in_order(doubling):
+    runtime = OpenVINORuntime(doubling, precision="float32", lone_lengths=(2, 4))
     shapes = [(1, 4), (1, 4), (2, 4), (1, 5), (1, 2), (3, 1), (1, 4), (1, 1)] * 3
     results = runtime.run(batch(number, width, texts) for number, (texts, width) in enumerate(shapes))
     for number, ((texts, width), (it, outputs)) in enumerate(zip(shapes, results, strict=True)):
@@ -128,15 +128,15 @@ def test_a_graph_is_compiled_for_each_lone_length_when_it_is_needed(doubling, mo
         return whole(self, length)
 
     monkeypatch.setattr(OpenVINORuntime, "_compile", noted)
-    runtime = OpenVINORuntime(doubling, precision="float32", lone_up_to=4)
+    runtime = OpenVINORuntime(doubling, precision="float32", lone_lengths=(2, 4))
     assert compiled == []
-    for it, outputs in runtime.run([batch(7, width, 1) for width in (2, 4, 2, 5, 4)]):
+    for it, outputs in runtime.run([batch(7, width, 1) for width in (2, 4, 2, 5, 3, 4)]):
         np.testing.assert_array_equal(outputs["doubled"], np.full((1, it.lengths[0]), 14, np.float32))
     assert compiled == [2, 4, None]
 
 
 def test_threads_share_the_graph_of_lone_texts(doubling):
-    runtime = OpenVINORuntime(doubling, precision="float32", lone_up_to=4)
+    runtime = OpenVINORuntime(doubling, precision="float32", lone_lengths=[4])
 
     def right(number):
         runs = runtime.run(batch(number, 4 + i % 2, 1) for i in range(200))
@@ -180,7 +180,7 @@ def test_a_graph_is_compiled_of_the_file_that_was_read_at_first(tmp_path):
         ids = ops.parameter([-1, -1], np.int64, name="input_ids")
         file = save(tmp_path, ids, ops.multiply(ops.convert(ids, "f32"), ops.constant(np.float32(factor))), "input_ids")
         if factor == 2:
-            runtime = OpenVINORuntime(file, precision="float32", lone_up_to=4)
+            runtime = OpenVINORuntime(file, precision="float32", lone_lengths=[4])
             file.unlink()
             file.with_suffix(".bin").unlink()
     for shape in ((1, 4), (2, 4)):

@@ -57,26 +57,29 @@ def test_pairs_carry_the_type_of_each_text(path):
 
 
 @pytest.mark.parametrize(
-    ("max_length", "step", "least", "words", "length"),
+    ("max_length", "step", "lone", "words", "length"),
     [
-        (64, 16, 0, 3, 16),
-        (64, 16, 0, 14, 16),
-        (64, 16, 0, 15, 32),
-        (40, 16, 0, 35, 40),
-        (64, 32, 0, 3, 32),
-        (64, 1, 0, 3, 5),
-        (None, 16, 0, 3, 5),
-        (64, 8, 16, 3, 16),
-        (64, 8, 16, 15, 24),
-        (12, 8, 16, 3, 12),
-        (None, 8, 16, 3, 5),
+        (64, 16, (), 3, 16),
+        (64, 16, (), 14, 16),
+        (64, 16, (), 15, 32),
+        (40, 16, (), 35, 40),
+        (64, 32, (), 3, 32),
+        (64, 1, (), 3, 5),
+        (None, 16, (), 3, 5),
+        (64, 32, (16, 24), 3, 16),
+        (64, 32, (16, 24), 22, 24),
+        (64, 32, (16, 24), 23, 32),
+        (12, 32, (16, 24), 3, 12),
+        (None, 32, (16, 24), 3, 5),
     ],
 )
-def test_lengths_are_multiples_of_the_step_within_what_the_model_reads(path, max_length, step, least, words, length):
-    tokenizer = BatchTokenizer(path, max_length=max_length, step=step, least=least)
+def test_lengths_are_multiples_of_the_step_within_what_the_model_reads(path, max_length, step, lone, words, length):
+    tokenizer = BatchTokenizer(path, max_length=max_length, step=step, lone_lengths=lone)
     [batch] = tokenizer.batches(["bee " * words], BatchLimit(8, 1000))
     assert batch.inputs["input_ids"].shape == (1, length)
     assert batch.inputs["attention_mask"].sum() == batch.lengths[0] == words + 2
+    [together] = tokenizer.batches(["bee " * words] * 2, BatchLimit(8, 1000))
+    assert together.inputs["input_ids"].shape == (2, length if not lone else min(step, max_length or words + 2))
 
 
 def test_every_text_is_in_one_batch_and_no_batch_beyond_the_limit(path):
