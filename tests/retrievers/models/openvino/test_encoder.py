@@ -305,15 +305,7 @@ def test_a_graph_that_can_not_be_compiled_leaves_encoding_to_torch(tiny, caplog,
         light(tiny("cls")).encode_queries(["x"])
 
 
-def test_a_large_model_has_one_graph_for_all_queries(tiny, monkeypatch):
-    compiled = []
-    whole = OpenVINORuntime._compile
-
-    def noted(self, length):
-        compiled.append(length)
-        return whole(self, length)
-
-    monkeypatch.setattr(OpenVINORuntime, "_compile", noted)
+def test_a_large_model_has_one_graph_for_all_queries(tiny, compiled, monkeypatch):
     for limit, graphs in ((LONE_BYTES, [16, 24, 32, None]), (0, [None])):
         monkeypatch.setattr(encoder_module, "LONE_BYTES", limit)
         encoder = light(tiny("cls"))
