@@ -9,11 +9,12 @@ from ..errors import InvalidArgumentError
 from ..retrievers.named import find_named
 from .reranker import Reranker
 
-__all__ = ["ENTRY_POINT_GROUP", "choose_reranker", "find_reranker", "open_reranker"]
+__all__ = ["ENTRY_POINT_GROUP", "NO_RERANKER", "choose_reranker", "find_reranker", "open_reranker"]
 
 Factory: TypeAlias = Callable[..., Reranker]
 
 BUILT_IN = "cross-encoder=MODEL"  # named in a message alone
+NO_RERANKER = "none"  # where a setting has to say so
 ENTRY_POINT_GROUP = "lateral.rerankers"
 SHOWN_CHARS = 80
 

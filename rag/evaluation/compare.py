@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...errors import InvalidArgumentError
+from ...rerankers.registry import NO_RERANKER
 from ...rerankers.reranker import Reranker, candidates_of
 from ...retrievers.hybrid import DEFAULT_FUSION
 from ...retrievers.indexed import IndexedRetriever
 from ..indexing.setup import indexed
 from ..pipeline import RAG, OnProgress
 from .comparison import Comparison, Row, against
-from .configuration import NO_RERANKER, Configuration
+from .configuration import Configuration
 from .contender import Contender, contenders
 from .corpus import JudgedCorpus
 from .measures import require_measures, score_queries

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...arguments import check_positive
 from ...errors import IndexConfigError, InvalidArgumentError
-from ...rerankers.registry import find_reranker, open_reranker
+from ...rerankers.registry import NO_RERANKER, find_reranker, open_reranker
 from ...rerankers.reranker import Reranker
 from ...retrievers.hybrid import DEFAULT_FUSION, FUSIONS
 from ...retrievers.registry import DEFAULT_RETRIEVERS, open_retriever
@@ -17,10 +17,9 @@ from ..generators.generator import Generator
 from ..indexing.setup import made_config
 from ..pipeline import RAG
 
-__all__ = ["DEFAULT_TOP_K", "NO_RERANKER", "Configuration"]
+__all__ = ["DEFAULT_TOP_K", "Configuration"]
 
 DEFAULT_TOP_K = 100  # recall@100 needs as many
-NO_RERANKER = "none"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,39 +7,32 @@ import logging
 import os
 import sys
 from contextlib import suppress
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ...errors import ChatModelError, DocumentError, LateralError, StoreError
+from .asking import ask, search
 from .comparing import compare
 from .estimating import estimate
 from .evaluating import evaluate
 from .explaining import explain
 from .flags import (
-    BaseUrlFlag,
     ColBERTBitsFlag,
     ColBERTFlag,
     ColBERTIndexFlag,
     ColBERTVectorsFlag,
     DtypeFlag,
-    FusionFlag,
-    GeneratorFlag,
     IndexFlag,
     JsonFlag,
-    KeyFlag,
     LanguageFlag,
     ModelFlag,
     OverlapFlag,
     RetrieversFlag,
     SizeFlag,
     StoreFlag,
-    StrictFlag,
-    TopKFlag,
     VectorsFlag,
-    WhereFlag,
 )
 from .importing import import_index
 from .interruption import EXIT_INTERRUPTED, Interruption
@@ -47,14 +40,12 @@ from .quantizing import quantize
 from .questioning import questions
 from .showing import show
 from .streams import drop_output, open_streams
-from .where import parse_where
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from click import ClickException
 
-    from ...rag.generators.generator import Generator
     from ...rag.indexing.report import AddReport
     from ...rag.pipeline import RAG
     from .settings import Settings
@@ -62,14 +53,13 @@ else:
     # From 0.26 on Typer brings a Click of its own, whose errors are not those of the package `click`.
     ClickException = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
-__all__ = ["add", "app", "ask", "doctor", "main", "remove", "search", "status", "sync", "verify"]
+__all__ = ["add", "app", "doctor", "main", "remove", "status", "sync", "verify"]
 
 EXIT_FAILED = 1  # some documents failed
 EXIT_USAGE = 2
 EXIT_INDEX = 3
 EXIT_MODEL = 4  # the chat model can't be had, and --strict was given
 EXITS = {StoreError: EXIT_INDEX, ChatModelError: EXIT_MODEL, DocumentError: EXIT_FAILED}  # others are EXIT_USAGE
-LOADING = "Loading the model and searching ..."
 EXIT_FULL = 74  # EX_IOERR of sysexits.h: what there is to say can't be written
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 EXIT_UNREAD = 141  # 128 + SIGPIPE: who read the output, such as `head`, has left
@@ -78,9 +68,9 @@ EPILOG = (
     "Exit codes: 0 all well, 1 some documents failed, 2 usage, 3 the index, 4 the chat model, 74 no room to write the "
     "output, 130 interrupted, 141 nobody reads it any more. Settings (index, "
     "retrievers, model, store, vectors, dtype, colbert, colbert_vectors, colbert_index, colbert_bits, language, "
-    "chunk_size, chunk_overlap, fusion, top_k, generator, base_url, api_key_env, strict) can stand in lateral.toml, in "
-    "~/.config/lateral/config.toml, or in the environment as LATERAL_INDEX and so on; base_url and api_key_env not in "
-    "lateral.toml."
+    "chunk_size, chunk_overlap, fusion, rerank, rerank_depth, top_k, generator, base_url, api_key_env, strict) can "
+    "stand in lateral.toml, in ~/.config/lateral/config.toml, or in the environment as LATERAL_INDEX and so on; "
+    "base_url and api_key_env not in lateral.toml."
 )
 
 app = typer.Typer(
@@ -253,63 +243,8 @@ def remove(
     print_json(report.as_dict()) if as_json else print_report(report)
 
 
-@app.command()
-def search(
-    query: Annotated[str, typer.Argument(help="A question or keywords.", show_default=False)],
-    index: IndexFlag = None,
-    top_k: TopKFlag = None,
-    where: WhereFlag = None,
-    fusion: FusionFlag = None,
-    dtype: DtypeFlag = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Print the best passages for a query, with the rank and score of every stage."""
-    from .output import print_hits, print_json, waiting
-
-    settings = _settings(index=index, top_k=top_k, fusion=fusion, dtype=dtype)
-    with _rag(settings, {"dtype": dtype}) as rag, waiting(LOADING, off=as_json):
-        hits = rag.retrieve(query, settings.top_k, parse_where(where))
-    if as_json:
-        from ...rag.answer import hit_as_dict
-
-        print_json({"hits": [hit_as_dict(hit) for hit in hits]})
-    else:
-        print_hits(hits, filtered=where is not None)
-
-
-@app.command()
-def ask(
-    question: Annotated[str, typer.Argument(help="A question.", show_default=False)],
-    index: IndexFlag = None,
-    top_k: TopKFlag = None,
-    where: WhereFlag = None,
-    fusion: FusionFlag = None,
-    dtype: DtypeFlag = None,
-    generator: GeneratorFlag = None,
-    base_url: BaseUrlFlag = None,
-    api_key_env: KeyFlag = None,
-    strict: StrictFlag = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Answer a question, citing file and page."""
-    from ...retrievers.shading import shown_text
-    from .building import build_generator
-    from .output import print_answer_sources, print_json, waiting
-
-    flags = {"generator": generator, "base_url": base_url, "api_key_env": api_key_env, "strict": strict}
-    settings = _settings(index=index, top_k=top_k, fusion=fusion, dtype=dtype, **flags)
-    with _rag(settings, {"dtype": dtype}, build_generator(settings, flags)) as rag:
-        with waiting(LOADING, off=as_json):
-            stream = rag.stream(question, top_k=settings.top_k, where=parse_where(where))
-            first = next(stream, "")
-        if not as_json:
-            for piece in chain([first], stream):
-                typer.echo(shown_text(piece), nl=False)
-            typer.echo()
-        answer = rag.locate(stream.finish()) if as_json else stream.finish()
-    print_json(answer.as_dict()) if as_json else print_answer_sources(answer)
-
-
+app.command()(search)
+app.command()(ask)
 app.command()(explain)
 app.command()(show)
 app.command("import-ragatouille")(import_index)
@@ -369,10 +304,10 @@ def _settings(**flags: object) -> Settings:
     return load_settings(flags)
 
 
-def _rag(settings: Settings, flags: Mapping[str, object] | None = None, generator: Generator | None = None) -> RAG:
+def _rag(settings: Settings, flags: Mapping[str, object] | None = None) -> RAG:
     from .building import build_rag
 
-    return build_rag(settings, flags or {}, generator=generator)
+    return build_rag(settings, flags or {})
 
 
 def _split(names: str | None) -> list[str] | None:

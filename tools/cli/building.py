@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...arguments import check_positive
 from ...errors import InvalidArgumentError
 from ...rag.generators.generator import Generator
 from ...rag.indexing.setup import made_config
 from ...rag.pipeline import RAG
+from ...rerankers.registry import NO_RERANKER, open_reranker
+from ...rerankers.reranker import Reranker
 from ...retrievers.registry import DEFAULT_RETRIEVERS, open_retriever
 from ...retrievers.retriever import Retriever
 from ...retrievers.store import IndexConfig
 from .settings import Settings
 
-__all__ = ["MAKING", "build_generator", "build_rag"]
+__all__ = ["MAKING", "build_generator", "build_rag", "rerank_depth"]
 
 # The settings that build a retriever: its name, and the argument that they are.
 SETS = {
@@ -43,7 +46,8 @@ def build_rag(settings: Settings, flags: Mapping[str, Any], *, generator: Genera
         generator: Writes answers, None for the extractive default.
 
     Raises:
-        InvalidArgumentError: A flag sets a retriever that is not among those chosen, or there is no such fusion.
+        InvalidArgumentError: A flag sets a retriever that is not among those chosen, or there is no such fusion or
+            reranker.
     """
     given = {name: flags.get(name) for name in MAKING}
     made = made_config(settings.index)
@@ -54,6 +58,7 @@ def build_rag(settings: Settings, flags: Mapping[str, Any], *, generator: Genera
         settings.index,
         retrievers=_retrievers(making, given, made),
         fusion=settings.fusion,
+        reranker=_reranker(settings, flags),
         generator=generator,
         strict=settings.strict,
         chunk_size=making["chunk_size"],
@@ -79,6 +84,30 @@ def build_generator(settings: Settings, flags: Mapping[str, Any]) -> Generator |
     from ...rag.generators.openai_chat import OpenAIGenerator
 
     return OpenAIGenerator(settings.generator, base_url=settings.base_url, api_key_env=settings.api_key_env)
+
+
+def rerank_depth(settings: Settings, flags: Mapping[str, Any]) -> int | None:
+    """Returns how many hits the reranker reads, None for what it asks for.
+
+    Args:
+        settings: From files, environment and flags.
+        flags: What was given on the command line: a depth that a file keeps is no error without a reranker.
+
+    Raises:
+        InvalidArgumentError: It is below 1, or a flag and there is no reranker.
+    """
+    if settings.rerank == NO_RERANKER:
+        if flags.get("rerank_depth") is not None:
+            raise InvalidArgumentError("--rerank-depth is for a reranker: name one, as in --rerank cross-encoder=MODEL")
+        return None
+    return None if settings.rerank_depth is None else check_positive("rerank_depth", settings.rerank_depth)
+
+
+def _reranker(settings: Settings, flags: Mapping[str, Any]) -> Reranker | None:
+    depth = rerank_depth(settings, flags)
+    if settings.rerank == NO_RERANKER:
+        return None
+    return open_reranker(settings.rerank, {} if depth is None else {"candidates": depth})
 
 
 def _retrievers(

@@ -55,7 +55,7 @@ def compare(
     colbert: ColBERTFlag = None,
     language: LanguageFlag = None,
     chunk_size: SizeFlag = None,
-    rerank: RerankFlag = "none",
+    rerank: RerankFlag = None,
     rerank_depth: RerankDepthFlag = None,
     baseline: BaselineFlag = None,
     sweep: SweepFlag = False,
@@ -91,7 +91,7 @@ def compare(
     judged = judged if limit is None else judged.sampled(limit)
     with index_folder(index) as folder:
         configuration = read_configuration(
-            _all(flags), folder, fusion=None, reranker=rerank, top_k=TOP_K, rerank_depth=rerank_depth
+            _all(flags), folder, {"rerank": rerank, "rerank_depth": rerank_depth}, top_k=TOP_K
         )
         result = _compared(judged, configuration, folder, baseline=baseline, sweeping=sweep, quiet=as_json)
     if html is not None:

@@ -25,6 +25,8 @@ from .flags import (
     LanguageFlag,
     ModelFlag,
     OverlapFlag,
+    RerankDepthFlag,
+    RerankFlag,
     RetrieversFlag,
     SizeFlag,
     StoreFlag,
@@ -40,8 +42,6 @@ __all__ = [
     "IndexFolderFlag",
     "LimitFlag",
     "QuestionsFlag",
-    "RerankDepthFlag",
-    "RerankFlag",
     "SplitFlag",
     "evaluate",
     "index_folder",
@@ -65,13 +65,6 @@ SplitFlag = Annotated[
 ]
 FusionFlag = Annotated[
     str | None, typer.Option(help="How rankings are fused (default: as `lateral search` does).", show_default=False)
-]
-RerankFlag = Annotated[
-    str, typer.Option(help="The reranker behind the retrievers: cross-encoder=MODEL, a name or a folder; or none.")
-]
-RerankDepthFlag = Annotated[
-    int | None,
-    typer.Option(help="How many hits the reranker reads; its time grows with them (default: 50).", show_default=False),
 ]
 DepthFlag = Annotated[int, typer.Option("--top-k", help="How many hits each query is asked for.")]
 IndexFolderFlag = Annotated[
@@ -106,7 +99,7 @@ def evaluate(
     split: SplitFlag = None,
     retrievers: RetrieversFlag = None,
     fusion: FusionFlag = None,
-    rerank: RerankFlag = "none",
+    rerank: RerankFlag = None,
     rerank_depth: RerankDepthFlag = None,
     top_k: DepthFlag = 100,
     model: ModelFlag = None,
@@ -151,9 +144,8 @@ def evaluate(
     judged = read_corpus(corpus, questions=questions, split=split)
     judged = judged if limit is None else judged.sampled(limit)
     with index_folder(index) as folder:
-        configuration = read_configuration(
-            flags, folder, fusion=fusion, reranker=rerank, top_k=top_k, rerank_depth=rerank_depth
-        )
+        stages = {"fusion": fusion, "rerank": rerank, "rerank_depth": rerank_depth}
+        configuration = read_configuration(flags, folder, stages, top_k=top_k)
         answering = _answering(judged, flags, configuration, folder, judge=judge) if answers or judge else None
         result, lost = _evaluated(judged, configuration, folder, answering, quiet=as_json)
     _hand_out(result, judged, outputs, lost=lost, as_json=as_json)
@@ -192,23 +184,15 @@ def index_folder(named: Path | None) -> Iterator[Path]:
 
 
 def read_configuration(
-    flags: Mapping[str, Any],
-    folder: Path,
-    *,
-    fusion: str | None,
-    reranker: str,
-    top_k: int,
-    rerank_depth: int | None,
+    flags: Mapping[str, Any], folder: Path, stages: Mapping[str, Any], *, top_k: int
 ) -> Configuration:
     """Returns what is evaluated: flags over settings for a new index, flags alone for one that is there.
 
     Args:
-        flags: What was given on the command line, by the names of the settings.
+        flags: What was given on the command line of what makes an index, by the names of the settings.
         folder: Where the index is or will be.
-        fusion: How rankings are fused, None for that of the settings.
-        reranker: The reranker's name with its model, or "none".
+        stages: The same of "fusion", "rerank" and "rerank_depth".
         top_k: How many hits a query is asked for.
-        rerank_depth: How many of them the reranker reads, None for its default.
 
     Raises:
         InvalidArgumentError: A flag sets a retriever that is not among those named.
@@ -216,9 +200,10 @@ def read_configuration(
     from ...rag.evaluation import Configuration
     from ...rag.indexing.setup import made_config
     from ...retrievers.registry import DEFAULT_RETRIEVERS
+    from .building import rerank_depth
     from .settings import load_settings
 
-    read = load_settings({**flags, "fusion": fusion})
+    read = load_settings({**flags, **stages})
     given = {name: getattr(read, name) if flags[name] is not None else None for name in flags}
     made = made_config(folder)
     making: dict[str, Any] = (
@@ -231,7 +216,14 @@ def read_configuration(
         making, given, names or (DEFAULT_RETRIEVERS if made is None else [it.name for it in made.retrievers])
     )
     return Configuration(
-        names, read.fusion, reranker, top_k, settings, making["chunk_size"], making["chunk_overlap"], rerank_depth
+        names,
+        read.fusion,
+        read.rerank,
+        top_k,
+        settings,
+        making["chunk_size"],
+        making["chunk_overlap"],
+        rerank_depth(read, stages),
     )
 
 

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from ...rag.evaluation.result import percentile
+from ...rerankers.registry import NO_RERANKER
 from .output import LISTED, plain, show_source, stderr, stdout
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _described(result: EvaluationResult) -> str:
     }
     names = [f"{name} ({settings[name]})" if name in settings else name for name in chosen.retrievers or ()]
     fused = "" if chosen.fusion is None else f" fused by {chosen.fusion}"
-    reranked = "" if chosen.reranker == "none" else f", reranked by {chosen.reranker}"
+    reranked = "" if chosen.reranker == NO_RERANKER else f", reranked by {chosen.reranker}"
     return plain(f"{' + '.join(names)}{fused}{reranked}, {chosen.top_k} hits a query")
 
 

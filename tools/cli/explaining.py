@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...output_file import check_free, write_file
-from .flags import FusionFlag, IndexFlag, JsonFlag, WhereFlag
+from .flags import FusionFlag, IndexFlag, JsonFlag, RerankDepthFlag, RerankFlag, WhereFlag
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,6 +43,8 @@ def explain(
     index: IndexFlag = None,
     where: WhereFlag = None,
     fusion: FusionFlag = None,
+    rerank: RerankFlag = None,
+    rerank_depth: RerankDepthFlag = None,
     html: Annotated[
         Path | None, typer.Option("--html", help="Write the picture to this HTML file.", show_default=False)
     ] = None,
@@ -57,8 +59,9 @@ def explain(
 
     if html is not None:
         check_free(html, force=force, flag="--html")
+    flags = {"fusion": fusion, "rerank": rerank, "rerank_depth": rerank_depth}
     with (
-        build_rag(load_settings({"index": index, "fusion": fusion}), {}) as rag,
+        build_rag(load_settings({"index": index, **flags}), flags) as rag,
         waiting("Searching and explaining ...", off=as_json),
     ):
         found = rag.explain(query, _rank_or_id(node), where=parse_where(where))

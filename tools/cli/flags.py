@@ -22,6 +22,8 @@ __all__ = [
     "LanguageFlag",
     "ModelFlag",
     "OverlapFlag",
+    "RerankDepthFlag",
+    "RerankFlag",
     "RetrieversFlag",
     "SizeFlag",
     "StoreFlag",
@@ -110,6 +112,17 @@ FusionFlag = Annotated[
     typer.Option(
         help="How rankings are fused: convex, by scores, or rrf, by ranks (default: convex).", show_default=False
     ),
+]
+RerankFlag = Annotated[
+    str | None,
+    typer.Option(
+        help="The reranker behind the retrievers: cross-encoder=MODEL, a name or a folder; or none (default: none).",
+        show_default=False,
+    ),
+]
+RerankDepthFlag = Annotated[
+    int | None,
+    typer.Option(help="How many hits the reranker reads; its time grows with them (default: 50).", show_default=False),
 ]
 TopKFlag = Annotated[int | None, typer.Option("--top-k", help="How many hits (default: 10).", show_default=False)]
 WhereFlag = Annotated[

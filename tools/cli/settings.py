@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 
 from ...errors import InvalidArgumentError
+from ...rerankers.registry import NO_RERANKER
 from ...retrievers.hybrid import DEFAULT_FUSION
 
 __all__ = ["Settings", "load_settings"]
@@ -53,6 +54,8 @@ class Settings(BaseSettings):
     chunk_size: int | None = None
     chunk_overlap: int | None = None
     fusion: str = DEFAULT_FUSION
+    rerank: str = NO_RERANKER
+    rerank_depth: int | None = None
     top_k: int = 10
     generator: str | None = None
     base_url: str | None = None

@@ -156,7 +156,7 @@ def test_documents_that_fail_give_exit_1_beside_the_result(home):
         (("tiny", "--rerank", "magic"), 2, "there is no reranker named 'magic'"),
         (("tiny", "--rerank", "cross-encoder"), 2, "name its model as in cross-encoder="),
         (("tiny", "--rerank", "cross-encoder=no/such/folder"), 2, "the cross-encoder 'no/such/folder' can't be had"),
-        (("tiny", "--rerank-depth", "5"), 2, "rerank_depth is for a reranker"),
+        (("tiny", "--rerank-depth", "5"), 2, "--rerank-depth is for a reranker"),
         (("tiny", "--fusion", "magic"), 2, "magic"),
         (("tiny", "--top-k", "0"), 2, "top_k must be a whole number of at least 1"),
         (("tiny", "--limit", "0"), 2, "0"),
