@@ -1,4 +1,4 @@
-# Two commands do everything on a fresh machine with Python 3.11 and make: `make demo` and `make test`.
+# Two commands do everything on a fresh machine with Python 3.11 and make: `make demo` and `make test` (g++, too).
 
 PYTHON ?= python3
 VENV := .venv
@@ -21,6 +21,8 @@ help:
 	@echo "make test    run the whole test suite, two files at a time"
 	@echo "make check   lint, types, layering"
 	@echo "make bench   measure (CORPORA=folder of BEIR corpora, default $(CORPORA); ROUNDS=1 for a look)"
+	@echo "make samples make the PDF files of the sample folder anew"
+	@echo "make clean   remove what the others have built, .venv too"
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -1,4 +1,4 @@
-"""lateral: from a folder of text and PDF files to cited answers."""
+"""lateral: from a folder of text, PDF and Office files to cited answers."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .rag.hit_explanation import HitExplanation
     from .rag.indexing.report import AddReport
     from .rag.pipeline import RAG
+    from .rerankers.cross_encoder import CrossEncoderReranker
     from .retrievers.bi_encoder import BiEncoderRetriever
     from .retrievers.bm25 import BM25Retriever
     from .retrievers.colbert import ColBERTRetriever
@@ -36,6 +37,7 @@ __all__ = [
     "ChatClient",
     "Citation",
     "ColBERTRetriever",
+    "CrossEncoderReranker",
     "Deadlines",
     "Document",
     "Explanation",
@@ -65,6 +67,7 @@ _PLACES = {
     "ChatClient": "llm",
     "Citation": "rag.citing.citations",
     "ColBERTRetriever": "retrievers.colbert",
+    "CrossEncoderReranker": "rerankers.cross_encoder",
     "Deadlines": "llm",
     "Document": "loaders.document",
     "Explanation": "retrievers.explanation",

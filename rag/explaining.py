@@ -95,7 +95,7 @@ class _Ranking:
 
 def _rankings(stages: Stages, query: str, where: Where | None, rank: int) -> list[_Ranking]:
     """Returns the lists of the retrievers, the fused one where there are several, and the reranker's."""
-    depth = max(DEFAULT_DEPTH, rank)
+    depth = max(DEFAULT_DEPTH, rank, stages.rerank_depth)
     found = []
     for retriever in stages.retrievers:
         hits = retriever.retrieve(query, depth, where)

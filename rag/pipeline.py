@@ -60,8 +60,8 @@ class RAG:
 
     Args:
         path: The index directory.
-        retrievers: Names ("bm25", "bi-encoder") or objects of your own. None: those that the index was made with, or
-            BM25 and the bi-encoder for a new one.
+        retrievers: Names ("bm25", "bi-encoder", "colbert") or objects of your own. None: those that the index was made
+            with, or BM25 and the bi-encoder for a new one.
         fusion: How several retrievers are fused: "convex" by their scores, "rrf" by their ranks, or a function of your
             own; see `lateral.retrievers.hybrid.HybridRetriever`. No index depends on it.
         reranker: Reorders the fused hits: a name with its model, "cross-encoder=MODEL", or an object; None for none.
@@ -234,9 +234,15 @@ class RAG:
         """Returns the page that a citation, hit, node or passage stands on, its lines in yellow; see `show_page`."""
         return show_page(text, self._boxes, index=self.index, dpi=dpi, highlight=highlight)
 
-    def explain(self, query: str, hit: ExplainedHit = 1, *, where: Where | None = None) -> HitExplanation:
-        """Returns where a hit, its node or id, or the hit of a rank stands at each stage and why; see `explain_hit`."""
-        depth = 0 if self.reranker is None else candidates_of(self.reranker)
+    def explain(
+        self, query: str, hit: ExplainedHit = 1, *, top_k: int = 10, where: Where | None = None
+    ) -> HitExplanation:
+        """Returns where a hit, its node or id, or the hit of a rank stands at each stage and why; see `explain_hit`.
+
+        With the top_k and the filter of a `retrieve`, it tells that one's ranks and scores.
+        """
+        check_top_k(top_k)
+        depth = 0 if self.reranker is None else max(top_k, candidates_of(self.reranker))
         stages = Stages(self.index, self.retrievers, self.reranker, depth, self._fusion)
         return explain_hit(stages, _readable(query), hit, where=where)
 

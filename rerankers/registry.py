@@ -9,7 +9,7 @@ from ..errors import InvalidArgumentError
 from ..retrievers.named import find_named
 from .reranker import Reranker
 
-__all__ = ["ENTRY_POINT_GROUP", "NO_RERANKER", "choose_reranker", "find_reranker", "open_reranker"]
+__all__ = ["ENTRY_POINT_GROUP", "NO_RERANKER", "choose_reranker", "find_reranker", "open_reranker", "ready_reranker"]
 
 Factory: TypeAlias = Callable[..., Reranker]
 
@@ -57,10 +57,29 @@ def open_reranker(spelled: str, settings: Mapping[str, object] | None = None) ->
     try:
         return factory(*([model] if model else []), **(settings or {}))
     except TypeError as err:
+        hint = "" if model else f"; name its model as in {name}=cross-encoder/ms-marco-MiniLM-L6-v2, or a folder"
+        with_settings = f" with {', '.join(settings)}" if settings else ""
         raise InvalidArgumentError(
-            f"the reranker {spelled[:SHOWN_CHARS]!r} can't be built: {err}; name its model as in "
-            f"{name}=cross-encoder/ms-marco-MiniLM-L6-v2, or a folder"
+            f"the reranker {spelled[:SHOWN_CHARS]!r} can't be built{with_settings}: {err}{hint}"
         ) from err
+
+
+def ready_reranker(spelled: str, candidates: int | None = None) -> Reranker:
+    """Returns the reranker of this name, once it is known that its model is at hand.
+
+    Args:
+        spelled: As for `open_reranker`.
+        candidates: How many hits it reads, None for what it asks for.
+
+    Raises:
+        InvalidArgumentError: See `open_reranker`.
+        ModelNotFoundError: Its model can't be had.
+    """
+    reranker = open_reranker(spelled, {} if candidates is None else {"candidates": candidates})
+    check = getattr(reranker, "check_ready", None)
+    if check is not None:
+        check()
+    return reranker
 
 
 def choose_reranker(given: str | Reranker | None) -> Reranker | None:

@@ -1,4 +1,4 @@
-"""A query to hits: BM25, bi-encoder, and their fusion over one index directory."""
+"""A query to hits: BM25, bi-encoder, ColBERT, and their fusion over one index directory."""
 
 from .bi_encoder import BiEncoderRetriever
 from .bm25 import BM25Retriever
@@ -11,7 +11,7 @@ from .hit import Hit, TrailStep, ranked
 from .hybrid import HybridRetriever
 from .indexed import IndexedRetriever
 from .registry import open_retriever
-from .retriever import Encoder, EncodesAtOnce, Retriever, TokenEncoder, VectorSpace, Where
+from .retriever import Encoder, EncodesAtOnce, OnDevice, Retriever, TokenEncoder, VectorSpace, Where
 from .score_scale import ScoreScale
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Hit",
     "HybridRetriever",
     "IndexedRetriever",
+    "OnDevice",
     "Part",
     "Retriever",
     "ScoreScale",

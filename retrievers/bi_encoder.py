@@ -44,10 +44,11 @@ class BiEncoderRetriever:
     Args:
         model: A model's name or folder; see `lateral.retrievers.models`.
         encoder: An encoder of your own in place of a model.
-        store: "auto": exactly up to 100,000 chunks, and through embedded Chroma above. "chroma": through embedded
-            Chroma. "chroma://host:port": through a Chroma server, over plain HTTP; it is sent vectors and node ids, no
-            text. None: as the index was made, "auto" for a new one. An index that was made with another store moves
-            with the next write: no vector is encoded again.
+        store: "auto": exactly up to 100,000 chunks, and through embedded Chroma above, from a process's 101st search
+            on. "chroma": through embedded Chroma; more than 150 hits are found exactly all the same.
+            "chroma://host:port": through a Chroma server, over plain HTTP; it is sent vectors and node ids, no text.
+            None: as the index was made, "auto" for a new one. An index that was made with another store moves with the
+            next write: no vector is encoded again.
         vectors: How a new index stores them: "float32", "float16", "int8" or "binary"; None: as the index was made,
             float32 for a new one. `lateral status` shows what that saves and loses.
         dtype: What the model computes in on this machine: "auto" (None, too), "float32", "bfloat16", "float16", or

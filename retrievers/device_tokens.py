@@ -7,31 +7,22 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .device_vectors import DeviceVectors, device_bytes, load_vectors
 from .maxsim_torch import DEVICE_ERRORS, DeviceTexts
+from .retriever import OnDevice
 
 if TYPE_CHECKING:
     from .maxsim import TokenSegment
 
-__all__ = ["DeviceTokens", "OnDevice", "accelerator"]
+__all__ = ["DeviceTokens", "accelerator"]
 
 logger = logging.getLogger(__name__)
 
 SHARE = 0.5  # of the memory that is free: the encoder needs some for its batches
-
-
-@runtime_checkable
-class OnDevice(Protocol):
-    """An encoder that says where it computes: optional, so that its vectors are searched there."""
-
-    @property
-    def device(self) -> object:
-        """The device or its name, as torch has it, such as "cuda:0"; None as long as that is not known."""
-        ...
 
 
 def accelerator(encoder: object) -> str | None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from .hit import Hit
 
-__all__ = ["Encoder", "EncodesAtOnce", "Retriever", "Side", "TokenEncoder", "VectorSpace", "Where"]
+__all__ = ["Encoder", "EncodesAtOnce", "OnDevice", "Retriever", "Side", "TokenEncoder", "VectorSpace", "Where"]
 
 Where: TypeAlias = Mapping[str, Any]
 Side: TypeAlias = Literal["query", "document"]
@@ -77,7 +77,11 @@ class Encoder(Protocol):
 
 @runtime_checkable
 class EncodesAtOnce(Protocol):
-    """An encoder whose `encode_documents` several threads may call at the same time, and sooner have all they ask."""
+    """An encoder whose `encode_documents` several threads may call at the same time, and that is done sooner so.
+
+    Optional: any other encoder is called by one thread at a time while indexing. A number below 1 is an
+    `InvalidArgumentError` then.
+    """
 
     @property
     def calls_at_once(self) -> int:
@@ -121,4 +125,14 @@ class TokenEncoder(Protocol):
 
     def tokens(self, text: str, side: Side) -> list[str]:
         """Returns what each row of the text's matrix stands for, in the model's spelling, such as "##ing"."""
+        ...
+
+
+@runtime_checkable
+class OnDevice(Protocol):
+    """An encoder that says where it computes: optional, so that its vectors are searched there."""
+
+    @property
+    def device(self) -> object:
+        """The device or its name, as torch has it, such as "cuda:0"; None as long as that is not known."""
         ...

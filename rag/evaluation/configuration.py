@@ -8,8 +8,7 @@ from pathlib import Path
 
 from ...arguments import check_positive
 from ...errors import IndexConfigError, InvalidArgumentError
-from ...rerankers.registry import NO_RERANKER, find_reranker, open_reranker
-from ...rerankers.reranker import Reranker
+from ...rerankers.registry import NO_RERANKER, find_reranker, ready_reranker
 from ...retrievers.hybrid import DEFAULT_FUSION, FUSIONS
 from ...retrievers.registry import DEFAULT_RETRIEVERS, open_retriever
 from ...retrievers.retriever import Retriever
@@ -34,7 +33,8 @@ class Configuration:
         settings: For each retriever's name its constructor's arguments, such as {"bi-encoder": {"model": "..."}}.
         chunk_size: Tokens of a chunk at most, None for what the encoders read whole.
         chunk_overlap: Tokens that neighbouring chunks share at most, None for the default.
-        rerank_depth: How many hits the reranker reads; None for what it asks for. Those behind keep their order.
+        rerank_depth: How many hits the reranker reads; None for what it asks for. Those behind keep their order when a
+            ranking is judged; an answer is made of what was read.
 
     Raises:
         InvalidArgumentError: There is no fusion or reranker of this name, no retriever is named, top_k or rerank_depth
@@ -107,18 +107,8 @@ class Configuration:
             folder,
             retrievers=chosen,
             fusion=self.fusion or DEFAULT_FUSION,
-            reranker=self._open_reranker(),
+            reranker=None if self.reranker == NO_RERANKER else ready_reranker(self.reranker, self.rerank_depth),
             generator=generator,
             chunk_size=self.chunk_size,
             chunk_overlap=self.chunk_overlap,
         )
-
-    def _open_reranker(self) -> Reranker | None:
-        """Returns the reranker, once it is known that its model is at hand."""
-        if self.reranker == NO_RERANKER:
-            return None
-        reranker = open_reranker(self.reranker, {} if self.rerank_depth is None else {"candidates": self.rerank_depth})
-        check = getattr(reranker, "check_ready", None)
-        if check is not None:
-            check()
-        return reranker

@@ -8,7 +8,7 @@ from typing import Generic, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...retrievers.retriever import Encoder, Side, TokenEncoder, VectorSpace
+from ...retrievers.retriever import Encoder, OnDevice, Side, TokenEncoder, VectorSpace
 
 __all__ = ["Encode", "Matrices", "SubstitutedEncoder", "SubstitutedTokenEncoder"]
 
@@ -63,6 +63,11 @@ class SubstitutedEncoder(_Substituted[Encoder]):
 
 class SubstitutedTokenEncoder(_Substituted[TokenEncoder]):
     """A late-interaction encoder with another way to the vectors of one side."""
+
+    @property
+    def device(self) -> object:
+        """As the encoder's, None where it does not say: its vectors are searched there."""
+        return self._encoder.device if isinstance(self._encoder, OnDevice) else None
 
     @property
     def special_tokens(self) -> frozenset[str]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import EncodingError, InvalidArgumentError, ModelNotFoundError
-from ..device_memory import in_halves
+from ..device_memory import hint_for, in_halves
 from ..retriever import VectorSpace
 from .batching import BatchLimit, batches_by_length
 from .compute import DType, check_dtype, choose_device, choose_dtype
@@ -189,7 +189,9 @@ class SentenceTransformerEncoder:
                 )
         except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as err:
             reason = str(err).strip().partition("\n")[0][:300]
-            raise ModelNotFoundError(f"{self.folder.path} holds a model that can't be loaded: {reason}") from err
+            raise ModelNotFoundError(
+                f"{self.folder.path} holds a model that can't be loaded: {reason}{hint_for(device)}"
+            ) from err
         self._check_loaded(model.eval())
         cure_signatures(model)
         logger.info("bi-encoder %s: %s, %s, %s", self.folder.name, device, dtype, self.folder.place)

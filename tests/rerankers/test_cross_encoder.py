@@ -155,7 +155,26 @@ def test_a_pipeline_takes_it_by_name_and_gives_it_the_candidates_it_asks_for(fil
 def test_an_explanation_has_its_step_last(filled, model):
     rag = RAG(filled.index.folder, reranker=CrossEncoderReranker(str(model), candidates=7))
     best = rag.retrieve(QUERY, 3)[0]
-    path = rag.explain(QUERY).path
+    path = rag.explain(QUERY, top_k=3).path
     assert [(step.stage, step.rank, step.score) for step in path] == [tuple(step) for step in best.trail]
     unread = filled.retrieve(QUERY, 20)[19]
-    assert [str(step) for step in rag.explain(QUERY, unread).path] == ["20 of 60", "not among the first 7"]
+    assert [str(step) for step in rag.explain(QUERY, unread, top_k=3).path] == ["20 of 60", "not among the first 7"]
+
+
+def test_what_is_explained_is_the_search_of_as_many_hits(filled, model):
+    rag = RAG(filled.index.folder, reranker=CrossEncoderReranker(str(model), candidates=2))
+    for top_k in (1, 10, 40):
+        hits = rag.retrieve(QUERY, top_k)
+        told = [rag.explain(QUERY, rank, top_k=top_k) for rank in {1, len(hits)}]
+        assert [it.node for it in told] == [hits[rank - 1].node for rank in {1, len(hits)}]
+        assert {it.path[-1].listed for it in told} == {max(2, top_k)}
+    with pytest.raises(InvalidArgumentError, match="top_k must be a whole number of at least 1"):
+        rag.explain(QUERY, top_k=0)
+
+
+def test_a_depth_beyond_the_retrievers_own_is_explained_too(tmp_path, model):
+    rag = RAG(tmp_path / "index", retrievers="bm25")
+    rag.add([{"id": f"doc-{at:03}", "text": f"{TEXTS[at % 4]} Green tea, part {at}."} for at in range(130)])
+    deep = RAG(tmp_path / "index", reranker=CrossEncoderReranker(str(model), candidates=120))
+    assert deep.explain(QUERY).path[-1].listed == 120
+    assert deep.explain(QUERY).node == deep.retrieve(QUERY)[0].node

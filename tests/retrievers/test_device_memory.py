@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from lateral.errors import EncodingError
 from lateral.retrievers.device_memory import free_device_memory, in_halves
 
 NO_TORCH = """
@@ -71,6 +72,8 @@ def holding(rows_at_most, error):
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
         RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB, other allocations: 1.00 GB)."),
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
     ],
 )
 def test_a_batch_that_finds_no_place_is_computed_of_halves(error):
@@ -88,7 +91,7 @@ def test_a_batch_that_finds_its_place_is_computed_whole():
 
 def test_a_row_that_finds_no_place_alone_is_an_error():
     compute, asked = holding(0, torch.OutOfMemoryError("CUDA out of memory."))
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(EncodingError, match=r"no room for a single text \(CUDA out of memory\.\): .*device='cpu'"):
         in_halves(compute, slice(0, 2))
     assert asked == [(0, 2), (0, 1)]
 

@@ -70,7 +70,7 @@ EPILOG = (
     "retrievers, model, store, vectors, dtype, colbert, colbert_vectors, colbert_index, colbert_bits, language, "
     "chunk_size, chunk_overlap, fusion, rerank, rerank_depth, top_k, generator, base_url, api_key_env, strict) can "
     "stand in lateral.toml, in ~/.config/lateral/config.toml, or in the environment as LATERAL_INDEX and so on; "
-    "base_url and api_key_env not in lateral.toml."
+    "base_url, api_key_env and a Chroma server as store not in lateral.toml."
 )
 
 app = typer.Typer(
@@ -282,7 +282,7 @@ def verify(
 
 @app.command()
 def doctor(as_json: JsonFlag = False) -> None:
-    """Print which models, backends and frameworks work here, and the pip line for each that does not."""
+    """Print which models, backends and frameworks work here, and how to install what this version uses."""
     from .doctor import diagnose, print_diagnosis
 
     print_diagnosis(diagnose(), as_json=as_json)

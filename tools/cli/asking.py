@@ -46,7 +46,7 @@ def search(
 
     flags = {"fusion": fusion, "rerank": rerank, "rerank_depth": rerank_depth, "dtype": dtype}
     settings = load_settings({"index": index, "top_k": top_k, **flags})
-    with build_rag(settings, flags) as rag, waiting(LOADING, off=as_json):
+    with build_rag(settings, flags, reranking=True) as rag, waiting(LOADING, off=as_json):
         hits = rag.retrieve(query, settings.top_k, parse_where(where))
     if as_json:
         from ...rag.answer import hit_as_dict
@@ -89,7 +89,7 @@ def ask(
         "strict": strict,
     }
     settings = load_settings({"index": index, "top_k": top_k, **flags})
-    with build_rag(settings, flags, generator=build_generator(settings, flags)) as rag:
+    with build_rag(settings, flags, generator=build_generator(settings, flags), reranking=True) as rag:
         with waiting(LOADING, off=as_json):
             stream = rag.stream(question, top_k=settings.top_k, where=parse_where(where))
             first = next(stream, "")

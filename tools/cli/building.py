@@ -10,7 +10,7 @@ from ...errors import InvalidArgumentError
 from ...rag.generators.generator import Generator
 from ...rag.indexing.setup import made_config
 from ...rag.pipeline import RAG
-from ...rerankers.registry import NO_RERANKER, open_reranker
+from ...rerankers.registry import NO_RERANKER, ready_reranker
 from ...rerankers.reranker import Reranker
 from ...retrievers.registry import DEFAULT_RETRIEVERS, open_retriever
 from ...retrievers.retriever import Retriever
@@ -34,7 +34,9 @@ SETS = {
 MAKING = ("retrievers", *SETS, "chunk_size", "chunk_overlap")  # the settings that make an index
 
 
-def build_rag(settings: Settings, flags: Mapping[str, Any], *, generator: Generator | None = None) -> RAG:
+def build_rag(
+    settings: Settings, flags: Mapping[str, Any], *, generator: Generator | None = None, reranking: bool = False
+) -> RAG:
     """Returns a `RAG` as the settings ask for it.
 
     An index that is there was made once: its catalog says how, and settings from files and the environment are for new
@@ -44,10 +46,12 @@ def build_rag(settings: Settings, flags: Mapping[str, Any], *, generator: Genera
         settings: From files, environment and flags.
         flags: What was given on the command line.
         generator: Writes answers, None for the extractive default.
+        reranking: Whether the command searches, and so needs the reranker.
 
     Raises:
         InvalidArgumentError: A flag sets a retriever that is not among those chosen, or there is no such fusion or
             reranker.
+        ModelNotFoundError: The reranker's model can't be had.
     """
     given = {name: flags.get(name) for name in MAKING}
     made = made_config(settings.index)
@@ -58,7 +62,7 @@ def build_rag(settings: Settings, flags: Mapping[str, Any], *, generator: Genera
         settings.index,
         retrievers=_retrievers(making, given, made),
         fusion=settings.fusion,
-        reranker=_reranker(settings, flags),
+        reranker=_reranker(settings, flags) if reranking else None,
         generator=generator,
         strict=settings.strict,
         chunk_size=making["chunk_size"],
@@ -107,7 +111,7 @@ def _reranker(settings: Settings, flags: Mapping[str, Any]) -> Reranker | None:
     depth = rerank_depth(settings, flags)
     if settings.rerank == NO_RERANKER:
         return None
-    return open_reranker(settings.rerank, {} if depth is None else {"candidates": depth})
+    return ready_reranker(settings.rerank, depth)
 
 
 def _retrievers(

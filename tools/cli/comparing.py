@@ -82,6 +82,7 @@ def compare(
         "chunk_size": chunk_size,
     }
     from ...rag.evaluation import read_corpus, report_html
+    from ...rerankers.registry import NO_RERANKER
     from .evaluation_output import print_comparison
     from .output import print_json, stderr
 
@@ -90,9 +91,8 @@ def compare(
     judged = read_corpus(corpus, questions=questions, split=split)
     judged = judged if limit is None else judged.sampled(limit)
     with index_folder(index) as folder:
-        configuration = read_configuration(
-            _all(flags), folder, {"rerank": rerank, "rerank_depth": rerank_depth}, top_k=TOP_K
-        )
+        stages = {"rerank": NO_RERANKER if rerank is None else rerank, "rerank_depth": rerank_depth}
+        configuration = read_configuration(_all(flags), folder, stages, top_k=TOP_K)
         result = _compared(judged, configuration, folder, baseline=baseline, sweeping=sweep, quiet=as_json)
     if html is not None:
         write_file(html, report_html(result), force=force, flag="--html")

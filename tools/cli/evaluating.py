@@ -56,17 +56,24 @@ EXIT_MODEL = 4  # the judge can't be had; retrieval was measured all the same
 QuestionsFlag = Annotated[
     Path | None,
     typer.Option(
-        help="CSV, JSONL or JSON with question, file, page, answer (default: questions.* in CORPUS).",
+        help="CSV, JSONL or JSON with question, file, page, answer (default: CORPUS/questions.jsonl, .csv or .json).",
         show_default=False,
     ),
 ]
 SplitFlag = Annotated[
-    str | None, typer.Option(help="Judgements of a BEIR corpus: qrels/SPLIT.tsv (default: test).", show_default=False)
+    str | None,
+    typer.Option(
+        help="Judgements of a BEIR corpus: qrels/SPLIT.tsv (default: the first of test, dev, validation, train).",
+        show_default=False,
+    ),
 ]
 FusionFlag = Annotated[
     str | None, typer.Option(help="How rankings are fused (default: as `lateral search` does).", show_default=False)
 ]
-DepthFlag = Annotated[int, typer.Option("--top-k", help="How many hits each query is asked for.")]
+DepthFlag = Annotated[
+    int,
+    typer.Option("--top-k", help="How many hits each query is asked for; answers are made of as many as for `ask`."),
+]
 IndexFolderFlag = Annotated[
     Path | None,
     typer.Option(

@@ -60,11 +60,12 @@ def explain(
     if html is not None:
         check_free(html, force=force, flag="--html")
     flags = {"fusion": fusion, "rerank": rerank, "rerank_depth": rerank_depth}
+    settings = load_settings({"index": index, **flags})
     with (
-        build_rag(load_settings({"index": index, **flags}), flags) as rag,
+        build_rag(settings, flags, reranking=True) as rag,
         waiting("Searching and explaining ...", off=as_json),
     ):
-        found = rag.explain(query, _rank_or_id(node), where=parse_where(where))
+        found = rag.explain(query, _rank_or_id(node), top_k=settings.top_k, where=parse_where(where))
     if html is not None:
         write_file(html, found.as_html(), force=force, flag="--html")
     if as_json:

@@ -122,7 +122,11 @@ RerankFlag = Annotated[
 ]
 RerankDepthFlag = Annotated[
     int | None,
-    typer.Option(help="How many hits the reranker reads; its time grows with them (default: 50).", show_default=False),
+    typer.Option(
+        help="How many hits the reranker reads; its time grows with them (default: 50). For `search` and `ask` it "
+        "reads no fewer than --top-k.",
+        show_default=False,
+    ),
 ]
 TopKFlag = Annotated[int | None, typer.Option("--top-k", help="How many hits (default: 10).", show_default=False)]
 WhereFlag = Annotated[
@@ -145,7 +149,8 @@ GeneratorFlag = Annotated[
 BaseUrlFlag = Annotated[
     str | None,
     typer.Option(
-        help="The chat model's server, any that speaks OpenAI's format, such as http://localhost:8000/v1.",
+        help="The chat model's server, any that speaks OpenAI's format, such as http://localhost:8000/v1 (default: "
+        "$OPENAI_BASE_URL, else api.openai.com, which then reads passages of your documents).",
         show_default=False,
     ),
 ]

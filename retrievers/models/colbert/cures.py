@@ -19,7 +19,14 @@ from ....extras import require
 from ..cures import cure_langchain, cure_torchvision
 from ..sentence_transformer import one_at_a_time
 
-__all__ = ["cure_class_factory", "cure_encoding", "import_ragatouille", "nothing_compiled", "opening_indexes"]
+__all__ = [
+    "cure_class_factory",
+    "cure_encoding",
+    "import_ragatouille",
+    "loading_on",
+    "nothing_compiled",
+    "opening_indexes",
+]
 
 EXTRA = "colbert"
 FACTORY_USERS = (  # modules that took the function by name
@@ -111,6 +118,20 @@ def nothing_compiled() -> Iterator[None]:
         yield
     finally:
         del colbert.loaded_extensions
+
+
+@contextmanager
+def loading_on(device: str) -> Iterator[None]:
+    """Has a checkpoint that is built inside put where it is to compute; one thread at a time.
+
+    Symptom: on a machine with a GPU every checkpoint is put on its first one, whatever was asked for, and fails where
+    that one is full. Cause: a device that colbert-ai 0.2.22 chooses when it is imported. Cure: the other one, for so
+    long.
+    """
+    import torch
+
+    with _set(require("colbert.modeling.base_colbert", extra=EXTRA), "DEVICE", torch.device(device)):
+        yield
 
 
 def cure_encoding(checkpoint: Any) -> None:  # noqa: ANN401 (colbert-ai's Checkpoint, which has no types)

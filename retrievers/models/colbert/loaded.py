@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ....errors import ModelNotFoundError
+from ...device_memory import hint_for
 from ..sentence_transformer import one_at_a_time, quiet_loading
 
 __all__ = ["checked_loading"]
@@ -30,11 +31,12 @@ class _Stored(Protocol):
 
 
 @contextmanager
-def checked_loading(checkpoint: _Stored, *, never_used: Sequence[str] = NEVER_USED) -> Iterator[None]:
+def checked_loading(checkpoint: _Stored, device: str, *, never_used: Sequence[str] = NEVER_USED) -> Iterator[None]:
     """Has one checkpoint loaded at a time, without progress bars and warnings of third parties.
 
     Args:
         checkpoint: What is loaded.
+        device: Where it is put.
         never_used: Layers whose weights may be missing, as nothing is computed with them.
 
     Raises:
@@ -58,7 +60,9 @@ def checked_loading(checkpoint: _Stored, *, never_used: Sequence[str] = NEVER_US
                 logger.removeFilter(report)
     except (OSError, ValueError, RuntimeError, KeyError, AttributeError, SafetensorError) as err:
         reason = str(err).strip().partition("\n")[0][:REASON_CHARS]
-        raise ModelNotFoundError(f"{checkpoint.path} holds a checkpoint that can't be loaded: {reason}") from err
+        raise ModelNotFoundError(
+            f"{checkpoint.path} holds a checkpoint that can't be loaded: {reason}{hint_for(device)}"
+        ) from err
     if report.bad:
         names = ", ".join(report.bad[:SHOWN_WEIGHTS])
         raise ModelNotFoundError(

@@ -14,7 +14,7 @@ from ...retriever import Side
 from ..compute import DType, choose_device, choose_dtype
 from ..openvino.token_batches import TokenBatch
 from .checkpoint import ColbertCheckpoint
-from .cures import cure_encoding, import_ragatouille, nothing_compiled
+from .cures import cure_encoding, import_ragatouille, loading_on, nothing_compiled
 from .encoder import LoadedCheckpoint, in_turn
 from .loaded import checked_loading
 from .staging import staged
@@ -41,8 +41,7 @@ def load_with_ragatouille(checkpoint: ColbertCheckpoint, *, device: str | None, 
     """
     chosen = choose_device(device)
     precision = choose_dtype(dtype, chosen)
-    model = _from_pretrained(checkpoint)
-    model.model.to(chosen)
+    model = _from_pretrained(checkpoint, chosen)
     import torch
 
     reduced = precision != "float32"
@@ -58,11 +57,11 @@ def load_with_ragatouille(checkpoint: ColbertCheckpoint, *, device: str | None, 
     return LoadedCheckpoint(in_turn(forward), chosen, precision)
 
 
-def _from_pretrained(checkpoint: ColbertCheckpoint) -> Any:  # noqa: ANN401 (a class without types)
+def _from_pretrained(checkpoint: ColbertCheckpoint, device: str) -> Any:  # noqa: ANN401 (a class without types)
     """Returns colbert-ai's Checkpoint; RAGatouille's own object goes, and its settings with it from their stack."""
-    with checked_loading(checkpoint):
+    with checked_loading(checkpoint, device):
         ragatouille = import_ragatouille()
-        with nothing_compiled(), staged(checkpoint) as folder:
+        with nothing_compiled(), loading_on(device), staged(checkpoint) as folder:
             loaded = ragatouille.RAGPretrainedModel.from_pretrained(folder, verbose=0, index_root=folder)
             model = loaded.model.inference_ckpt
             del loaded

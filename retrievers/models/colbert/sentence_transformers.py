@@ -44,7 +44,7 @@ def load_with_sentence_transformers(
     from sentence_transformers import MultiVectorEncoder
 
     shown = staged(checkpoint) if checkpoint.format == "stanford" else nullcontext(str(checkpoint.path))
-    with checked_loading(checkpoint), shown as folder:
+    with checked_loading(checkpoint, chosen), shown as folder:
         model = MultiVectorEncoder(
             folder,
             device=chosen,

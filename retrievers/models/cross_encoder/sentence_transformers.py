@@ -89,7 +89,7 @@ class SentenceTransformersPairs:
         import torch
         from sentence_transformers import CrossEncoder
 
-        with checked_loading(self.checkpoint, never_used=()):
+        with checked_loading(self.checkpoint, device, never_used=()):
             model: CrossEncoder = CrossEncoder(
                 str(self.checkpoint.path),
                 device=device,

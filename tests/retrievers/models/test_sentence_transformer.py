@@ -176,8 +176,11 @@ def test_threads_load_the_model_once_and_get_the_same_vectors(tiny, caplog):
 def test_files_that_can_not_be_loaded_are_reported(tiny):
     path = tiny("broken", seed=3)
     (path / "model.safetensors").write_bytes((6).to_bytes(8, "little") + b"nojson")
-    with pytest.raises(ModelNotFoundError, match="holds a model that can't be loaded"):
+    with pytest.raises(ModelNotFoundError, match=r"holds a model that can't be loaded: [^(]*$"):
         load(path).encode_documents(["x"])
+    elsewhere = load_bi_encoder(str(path), device="meta", dtype="float32", backend="torch")  # a device that is none
+    with pytest.raises(ModelNotFoundError, match=r"on meta; if the model is not at fault, .*CUDA_VISIBLE_DEVICES="):
+        elsewhere.encode_documents(["x"])
 
 
 def test_a_batch_that_memory_does_not_hold_is_computed_in_parts(library, tiny):
@@ -204,7 +207,7 @@ def test_a_text_that_memory_does_not_hold_alone_is_an_error(library, tiny):
         raise library.torch.OutOfMemoryError("CUDA out of memory.")
 
     encoder._model.register_forward_pre_hook(hold_none)
-    with pytest.raises(library.torch.OutOfMemoryError, match="CUDA out of memory"):
+    with pytest.raises(EncodingError, match=r"no room for a single text .CUDA out of memory"):
         encoder.encode_documents(["one", "two"])
 
 

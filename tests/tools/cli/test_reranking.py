@@ -46,28 +46,57 @@ def test_it_reads_as_many_hits_as_it_is_given(kitchen, cached):
     one = ("--top-k", "1", "--rerank-depth")
     assert found(kitchen, *one, "3", **cached)[0]["id"] == best
     assert found(kitchen, *one, "1", **cached)[0]["id"] == first
-    assert len(found(kitchen, "--top-k", "3", "--rerank-depth", "1", **cached)) == 3
+    no_fewer = found(kitchen, "--top-k", "3", "--rerank-depth", "1", **cached)
+    assert (no_fewer[0]["id"], len(no_fewer)) == (best, 3)
 
 
 @pytest.mark.slow
 def test_answers_and_explanations_show_it(kitchen, cached):
     answer = as_json(kitchen, "ask", QUERY, "--rerank", "cross-encoder=model", **cached)
     assert {hit["trail"][-1]["stage"] for hit in answer["hits"]} == {"cross-encoder"}
-    told = as_json(kitchen, "explain", QUERY, "--rerank", "cross-encoder=model", **cached)
-    assert [step["stage"] for step in told["path"]] == STAGES
-    assert told["path"][-1]["rank"] == 1
+    for flags in ((), ("--rerank-depth", "1")):
+        told = as_json(kitchen, "explain", QUERY, "--rerank", "cross-encoder=model", *flags, **cached)
+        assert [step["stage"] for step in told["path"]] == STAGES
+        best = found(kitchen, *flags, **cached)[0]
+        assert told["id"] == best["id"]
+        assert told["path"][-1]["score"] == best["score"]
 
 
 @pytest.mark.slow
 def test_it_can_stand_in_the_settings(kitchen, cached):
-    kept = {**cached, "LATERAL_RERANK": "cross-encoder=model", "LATERAL_RERANK_DEPTH": "2"}
-    assert as_json(kitchen, "search", QUERY, **kept)["hits"][0]["trail"][-1]["stage"] == "cross-encoder"
-    assert as_json(kitchen, "search", QUERY, "--rerank", "none", **kept)["hits"][0]["trail"][-1]["stage"] == "convex"
+    kept = {**cached, "LATERAL_RERANK": "cross-encoder=model", "LATERAL_RERANK_DEPTH": "1"}
+    one = ("search", QUERY, "--top-k", "1")
+    assert as_json(kitchen, *one, **kept)["hits"][0]["trail"][-1]["stage"] == "cross-encoder"
+    deeper = as_json(kitchen, *one, "--rerank-depth", "3", **kept)["hits"][0]["id"]
+    assert deeper == found(kitchen, **cached)[0]["id"] != as_json(kitchen, *one, **kept)["hits"][0]["id"]
+    assert as_json(kitchen, *one, "--rerank", "none", **kept)["hits"][0]["trail"][-1]["stage"] == "convex"
+
+
+@pytest.mark.slow
+def test_an_evaluation_measures_what_a_search_does_and_a_comparison_what_is_asked(kitchen, cached):
     tiny = write_beir(kitchen / "tiny")
-    shown = as_json(kitchen, "evaluate", tiny, "--retrievers", "bm25", **kept)["configuration"]
-    assert (shown["reranker"], shown["rerank_depth"]) == ("cross-encoder=model", 2)
-    shown = as_json(kitchen, "evaluate", tiny, "--retrievers", "bm25", "--rerank", "none", **kept)["configuration"]
-    assert (shown["reranker"], shown["rerank_depth"]) == ("none", None)
+    kept = {**cached, "LATERAL_RERANK": "cross-encoder=model", "LATERAL_RERANK_DEPTH": "2"}
+    for flags, expected in (((), ("cross-encoder=model", 2)), (("--rerank", "none"), ("none", None))):
+        shown = as_json(kitchen, "evaluate", tiny, "--retrievers", "bm25", *flags, **kept)["configuration"]
+        assert (shown["reranker"], shown["rerank_depth"]) == expected
+    shown = as_json(kitchen, "compare", tiny, "--retrievers", "bm25", **kept)
+    assert ([row["name"] for row in shown["configurations"]], shown["reranker"]) == (["bm25"], None)
+
+
+def test_a_bad_setting_stops_only_what_searches(home):
+    with (home / "lateral.toml").open("a") as file:
+        file.write('rerank = "magic"\n')
+    assert as_json(home, "add", "docs")["added"] == 2
+    assert as_json(home, "status")["chunks"] == 3
+    ended = run(home, "search", QUERY)
+    assert (ended.returncode, "there is no reranker named 'magic'" in ended.stderr) == (2, True)
+    assert run(home, "search", QUERY, "--rerank", "none").returncode == 0
+
+
+def test_a_model_that_is_not_there_is_told_before_a_search_that_has_no_hits(shared):
+    ended = run(shared, "search", "", "--rerank", "cross-encoder=no/such/folder")
+    assert ended.returncode == 2
+    assert "the cross-encoder 'no/such/folder' can't be had" in " ".join(ended.stderr.split())
 
 
 @pytest.mark.parametrize("command", ["search", "ask", "explain"])

@@ -4,8 +4,12 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import torch
 from colbert_checkpoints import tiny_checkpoint
+from lateral.retrievers.models.colbert import load_colbert
+from lateral.retrievers.models.colbert.cures import import_ragatouille
 
 pytestmark = pytest.mark.slow  # importing ragatouille takes 6 s
 
@@ -40,6 +44,11 @@ with nothing_compiled():
     except AttributeError as err:
         found["unmasked"] = str(err)
     found["half precision"] = load(plain).amp_manager.activated
+import colbert.modeling.base_colbert, torch
+with nothing_compiled():
+    colbert.modeling.base_colbert.DEVICE = torch.device("meta")
+    found["device"] = load(plain).model.device.type
+    colbert.modeling.base_colbert.DEVICE = torch.device("cpu")
 os.environ.update(TORCH_EXTENSIONS_DIR=scratch, PATH=scratch)
 found["compiles"] = str(load(plain))
 print("\\n" + json.dumps(found))
@@ -93,6 +102,22 @@ def test_colbert_still_can_not_encode_without_a_filter(without):
 
 def test_colbert_still_switches_half_precision_on_by_itself(without):
     assert without["half precision"] is True, "drop the switch from cure_encoding"
+
+
+def test_colbert_still_chooses_the_device_itself(without):
+    assert without["device"] == "meta", "drop loading_on"
+
+
+def test_a_checkpoint_is_put_where_it_is_to_compute(tmp_path, monkeypatch):
+    import_ragatouille()
+    from colbert.modeling import base_colbert
+
+    checkpoint = tiny_checkpoint(tmp_path / "plain")
+    monkeypatch.setattr(base_colbert, "DEVICE", torch.device("meta"))  # as the first GPU is on a machine with two
+    encoder = load_colbert(str(checkpoint), backend="ragatouille", device="cpu", dtype="float32", offline=True)
+    (matrix,) = encoder.encode_documents(["Green tea is brewed at 80 degrees."])
+    assert np.isfinite(matrix).all()
+    assert base_colbert.DEVICE.type == "meta"
 
 
 def test_colbert_still_follows_a_name_in_the_settings_to_the_hub(without):
