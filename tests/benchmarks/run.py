@@ -6,6 +6,7 @@ missing, on the same nodes and the same model files.
 """
 
 import argparse
+import compileall
 import shutil
 import sys
 from pathlib import Path
@@ -14,12 +15,25 @@ import core
 import files
 import fusion
 import late
+import lateral
 import speed
 from report import write
 
 ROUNDS = 3
 BESIDE_PEERS = {"speed", "late"}  # groups that measure both sides in turn, over and over
 GROUPS = {"core": core.rows, "fusion": fusion.rows, "files": files.rows, "speed": speed.rows, "late": late.rows}
+
+
+def compile_package():
+    """Compiles our modules as pip does when it installs a wheel, and did for the peers.
+
+    In an editable install each is compiled at its first import, or at every one where PYTHONDONTWRITEBYTECODE is set:
+    that took a fifth of a cold search.
+    """
+    root = Path(lateral.__file__).parent
+    compileall.compile_dir(root, maxlevels=0, quiet=2)
+    for package in root.glob("*/__init__.py"):
+        compileall.compile_dir(package.parent, quiet=2)
 
 
 def main():
@@ -33,6 +47,7 @@ def main():
         parser.error("--rounds: at least 1")
     shutil.rmtree(arguments.out, ignore_errors=True)
     arguments.out.mkdir(parents=True)
+    compile_package()
     rows = []
     for name in arguments.only:
         rounds = {"rounds": arguments.rounds} if name in BESIDE_PEERS else {}
