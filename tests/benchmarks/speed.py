@@ -169,7 +169,7 @@ def quality(name, corpus, out):
 
 
 def ratio_row(work, theirs, mine, unit, bar):
-    figure = f"{mine:.1f} {unit}, {theirs / mine:.1f}x faster than {theirs:.1f} {unit}"
+    figure = f"{mine:.1f} {unit}, {theirs / mine:.2f}x faster than {theirs:.1f} {unit}"
     return Row(work, figure, f"{bar:g}x" if bar else "", theirs >= bar * mine if bar else None)
 
 
