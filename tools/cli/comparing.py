@@ -14,13 +14,21 @@ from .evaluating import (
     IndexFolderFlag,
     LimitFlag,
     QuestionsFlag,
-    RerankDepthFlag,
-    RerankFlag,
     SplitFlag,
     index_folder,
     read_configuration,
 )
-from .flags import ColBERTFlag, DtypeFlag, JsonFlag, LanguageFlag, ModelFlag, RetrieversFlag, SizeFlag
+from .flags import (
+    ColBERTFlag,
+    DtypeFlag,
+    JsonFlag,
+    LanguageFlag,
+    ModelFlag,
+    RerankDepthFlag,
+    RerankFlag,
+    RetrieversFlag,
+    SizeFlag,
+)
 from .interruption import INDEX_KEEPS, Interruption
 
 if TYPE_CHECKING:
