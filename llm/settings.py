@@ -20,6 +20,9 @@ class Deadlines:
         first_byte: From an attempt's start to the first event of its answer.
         between_chunks: From one event of the answer to the next.
         whole: For everything together: all attempts, the waits between them, and the answer.
+
+    Raises:
+        InvalidArgumentError: One is no finite number above 0.
     """
 
     connect: float = 3.0
@@ -42,6 +45,9 @@ class Retries:
         longest_wait: Upper bound of such a wait in seconds.
         give_up_after: Failed attempts in a row, of all calls together, after which calls fail at once.
         cool_down: Seconds until one call is let through again.
+
+    Raises:
+        InvalidArgumentError: A number of attempts is below 1, or a wait no finite number above 0.
     """
 
     attempts: int = 3

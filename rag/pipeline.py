@@ -118,7 +118,10 @@ class RAG:
             SourceRootError: A path is missing or unreadable.
             InvalidArgumentError: A source is neither a path nor a document, or a document's id stands twice.
             IndexLockedError: Another process is writing.
-            IndexConfigError: The index was made with other retrievers or chunks than this `RAG` asks for.
+            IndexConfigError: The index was made with other retrievers or chunks than this `RAG` asks for, or its
+                vectors with another encoder (`EncoderMismatchError`).
+            ModelNotFoundError: A retriever's model can't be had.
+            StorageError: The disk is full, or can't be written.
         """
         return self._ingest(sources, on_progress, sync=False)
 
@@ -127,6 +130,8 @@ class RAG:
 
         Raises:
             SourceRootError: A folder is missing, unreadable, or empty while the index has documents from it.
+            InvalidArgumentError: A source is a document in memory.
+            LateralError: What `add` raises.
         """
         roots: list[Source] = [folders] if isinstance(folders, str | Path) else list(folders)
         return self._ingest(roots, on_progress, sync=True)
@@ -136,6 +141,8 @@ class RAG:
 
         Raises:
             InvalidArgumentError: A target names no document of the index; nothing is removed then.
+            IndexNotFoundError: There is no index yet.
+            IndexLockedError: Another process is writing.
         """
         names = [targets] if isinstance(targets, str | Path) else list(targets)
         with self.index.read() as snapshot:
@@ -145,7 +152,11 @@ class RAG:
             return ingest.finish()
 
     def status(self) -> IndexStatus:
-        """Returns what the index holds and how it was made."""
+        """Returns what the index holds and how it was made.
+
+        Raises:
+            IndexNotFoundError: There is no index yet.
+        """
         with self.index.read() as snapshot:
             return read_status(self.index.folder, snapshot)
 
@@ -172,8 +183,10 @@ class RAG:
             where: A filter over metadata, source, page and kind; see `lateral.retrievers.filters`.
 
         Raises:
-            InvalidArgumentError: top_k is below 1, or the filter is wrong.
+            InvalidArgumentError: The query is no text, top_k is below 1, or the filter is wrong.
             IndexNotFoundError: There is no index yet.
+            EncoderMismatchError: The index's vectors were made with another encoder.
+            ModelNotFoundError: A model can't be had.
         """
         check_top_k(top_k)
         asked = _readable(query)
@@ -195,11 +208,15 @@ class RAG:
 
         Raises:
             ChatModelError: `strict`, and the generator's model can't be had.
+            LateralError: What `retrieve` raises.
         """
         return self.stream(question, top_k=top_k, where=where).finish()
 
     def stream(self, question: str, *, top_k: int = 10, where: Where | None = None) -> AnswerStream:
-        """Returns an iterator over the answer's text as it is written; its `finish()` gives the citations."""
+        """Returns an iterator over the answer's text as it is written; its `finish()` gives the citations.
+
+        Passages are found before it returns: that raises what `retrieve` does. Its iteration raises what `ask` does.
+        """
         question = _readable(question)
         hits = self.retrieve(question, top_k, where)
         passages = build_context(hits, token_budget=CONTEXT_TOKENS, count_tokens=self._retrievers.count_tokens())
@@ -239,7 +256,16 @@ class RAG:
     ) -> HitExplanation:
         """Returns where a hit, its node or id, or the hit of a rank stands at each stage and why; see `explain_hit`.
 
-        With the top_k and the filter of a `retrieve`, it tells that one's ranks and scores.
+        Args:
+            query: The question or keywords.
+            hit: A hit, its node, a node's id, or a rank in the list of the last stage.
+            top_k: Of the search that is explained: a reranker reads no fewer hits.
+            where: The filter of that search.
+
+        Raises:
+            InvalidArgumentError: The index has no such node or the query no such rank, top_k is below 1, or the filter
+                is wrong.
+            LateralError: What `retrieve` raises.
         """
         check_top_k(top_k)
         depth = 0 if self.reranker is None else max(top_k, candidates_of(self.reranker))

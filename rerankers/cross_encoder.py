@@ -48,10 +48,11 @@ class CrossEncoderReranker:
         backend: "torch", "openvino", or "auto"; see `lateral.retrievers.models.cross_encoder.load_cross_encoder`.
         activation: "auto" for the model's own, "sigmoid" for scores in [0, 1], "none" for logits.
         candidates: How many hits it wants to be given to choose from; the pipeline gives it more where more are asked
-            for.
+            for. 50 unless told.
 
     Raises:
         InvalidArgumentError: The model's name is empty, the activation is none of these, or candidates is below 1.
+            Device, dtype and backend are looked at when the model is first used.
 
     Source:
         Nogueira & Cho 2019, Passage Re-ranking with BERT (arXiv:1901.04085). The best of several windows: Dai & Callan
