@@ -2,7 +2,7 @@
 
 import openai_server as wire
 import pytest
-from chat_clients import MESSAGES, QUICK, SLACK, timed
+from chat_clients import MESSAGES, QUICK, SLACK, UNHURRIED, timed
 from lateral.errors import (
     ChatModelError,
     ChatModelRefusedError,
@@ -166,7 +166,7 @@ BAD_REPLIES = [
 
 @pytest.mark.parametrize(("step", "says"), BAD_REPLIES)
 def test_what_is_no_answer_is_named_with_what_came_bounded(serve, step, says):
-    server, client = serve(step)
+    server, client = serve(step, deadlines=UNHURRIED)
     with pytest.raises(ChatModelReplyError, match=says) as caught:
         list(client.stream(MESSAGES))
     assert len(str(caught.value)) < 300
@@ -184,14 +184,15 @@ def test_what_is_no_answer_is_named_with_what_came_bounded(serve, step, says):
     ],
 )
 def test_a_whole_reply_that_is_no_answer_is_named(serve, step, says):
-    _, client = serve(step)
+    _, client = serve(step, deadlines=UNHURRIED)
     with pytest.raises(ChatModelReplyError, match=says):
         client.complete(MESSAGES)
 
 
 def test_an_error_event_before_the_first_token_is_tried_again_and_after_it_raised(serve):
     error = {"error": {"message": "overloaded"}}
-    server, client = serve(wire.events(error), wire.events({"choices": [{"delta": {"content": "a"}}]}, error))
+    steps = wire.events(error), wire.events({"choices": [{"delta": {"content": "a"}}]}, error)
+    server, client = serve(*steps, deadlines=UNHURRIED)
     stream = client.stream(MESSAGES)
     assert next(stream) == "a"
     with pytest.raises(ChatModelUnavailableError, match="the server reports an error: overloaded"):
