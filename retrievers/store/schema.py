@@ -165,9 +165,14 @@ def _connect(folder: Path, mode: str) -> sqlite3.Connection:
 def _check_version(connection: sqlite3.Connection, folder: Path) -> bool:
     """Returns whether the catalog is laid out (True), or still an empty file (False)."""
     with named_errors(folder):
-        application = connection.execute("PRAGMA application_id").fetchone()[0]
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        connection.execute("BEGIN")  # all three of one moment: a first writer may be laying it out
+        try:
+            application = connection.execute("PRAGMA application_id").fetchone()[0]
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
     if application == 0 and version == 0 and tables == 0:
         return False
     if application != APPLICATION_ID:
