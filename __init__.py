@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from .lazy import lazy_names
 
 if TYPE_CHECKING:
     from .errors import LateralError
@@ -87,19 +88,16 @@ _PLACES = {
     "load": "loaders.load",
 }
 
+_get, _names = lazy_names(__name__, _PLACES)
+
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attributes are of any type
-    """Imports a public name when it is first used, so that `import lateral` stays light."""
     if name == "__version__":
         from importlib.metadata import version
 
         return version("lateral")
-    if name not in _PLACES:
-        raise AttributeError(f"module 'lateral' has no attribute {name!r}")
-    value = getattr(import_module(f".{_PLACES[name]}", __name__), name)
-    globals()[name] = value
-    return value
+    return _get(name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return [*_names(), "__version__"]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 
 from ..errors import InvalidArgumentError
+from .bm25_library import load_bm25s
 
 __all__ = ["NO_LANGUAGE", "analyzer", "placed_terms"]
 
@@ -56,6 +57,5 @@ def placed_terms(language: str, text: str) -> Iterator[tuple[str, int, int]]:
 
 def _stop_words(language: str) -> frozenset[str]:
     """Returns the language's stop words as bm25s ships them, none for a language that it has none of."""
-    from bm25s import stopwords
-
-    return frozenset(getattr(stopwords, f"STOPWORDS_{'EN' if language == 'english' else language.upper()}", ()))
+    name = f"STOPWORDS_{'EN' if language == 'english' else language.upper()}"
+    return frozenset(getattr(load_bm25s().stopwords, name, ()))

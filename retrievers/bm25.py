@@ -14,6 +14,7 @@ from ..errors import IndexCorruptError
 from ..loaders.indexed_text import indexed_text
 from ..loaders.node import Node
 from .analysis import analyzer
+from .bm25_library import load_bm25s
 from .explanation import Explanation, chunk_position
 from .hit import Hit, check_top_k
 from .indexed import attached, hits_at, opened
@@ -139,13 +140,11 @@ class BM25Retriever:
 
     def _load(self, snapshot: Snapshot) -> bm25s.BM25 | None:
         """Returns the published index of terms, or one built here when none fits this generation."""
-        import bm25s
-
         folder = snapshot.derived(self.name)
         try:
             if folder is not None and any(folder.iterdir()):
                 with LOADING:
-                    model = bm25s.BM25.load(folder, mmap=True, show_progress=False)
+                    model: bm25s.BM25 = load_bm25s().BM25.load(folder, mmap=True, show_progress=False)
                 # Plain arrays over the same memory: a slice of a memmap takes as long as to add up a rare term.
                 model.scores.update({name: np.asarray(model.scores[name]) for name in ARRAYS})
                 return model
@@ -155,12 +154,10 @@ class BM25Retriever:
 
     def _build(self, snapshot: Snapshot) -> bm25s.BM25 | None:
         """Returns an index of terms over all chunks in the order of their ids, None where there is no term at all."""
-        import bm25s
-
         corpus = [self._terms(indexed_text(node)) for node in snapshot.chunks()]
         if not any(corpus):
             return None
-        model = bm25s.BM25(k1=K1, b=B, method="lucene")
+        model: bm25s.BM25 = load_bm25s().BM25(k1=K1, b=B, method="lucene")
         model.index(corpus, show_progress=False)
         return model
 

@@ -91,11 +91,42 @@ def test_all_lists_exactly_what_a_module_defines_in_public(module):
     assert used_elsewhere == set(), f"{module} defines {sorted(used_elsewhere)} in public and does not list them"
 
 
+def test_a_search_loads_neither_what_answers_nor_what_indexes(tmp_path):
+    index = tmp_path / "index"
+    with lateral.RAG(index, retrievers="bm25") as rag:
+        rag.add({"id": "a", "text": "Green tea is brewed hot."})
+    code = f"from lateral import RAG; assert RAG({str(index)!r}).retrieve('tea')"
+    probe = f"{code}\nimport sys, json; print(json.dumps([*sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", probe], check=True, stdout=subprocess.PIPE, text=True)
+    for name in (
+        "rag.answer",
+        "rag.generators",
+        "rag.indexing.ingest",
+        "retrievers.colbert",
+        "retrievers.chroma",
+        "llm",
+    ):
+        assert f"lateral.{name}" not in json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("package", ["rag", "rag.generators", "retrievers", "retrievers.models"])
+def test_names_that_are_imported_late_are_those_of_their_modules(package):
+    late = importlib.import_module(f"lateral.{package}")
+    for name in late.__all__:
+        value = getattr(late, name)
+        assert vars(late)[name] is value
+        if inspect.isclass(value) or inspect.isfunction(value):
+            assert (value.__name__, value.__module__.startswith(late.__name__)) == (name, True)
+    assert set(late.__all__) <= set(dir(late))
+    with pytest.raises(AttributeError, match=f"module 'lateral.{package}' has no attribute 'nothing'"):
+        _ = late.nothing
+
+
 @pytest.mark.parametrize("floor", [*FLOORS, *SUBPACKAGES])
 def test_floors_re_export_and_define_nothing(floor):
     source = (ROOT / floor.replace(".", "/") / "__init__.py").read_text(encoding="utf-8")
     kinds = {type(node) for node in ast.parse(source).body}
-    assert kinds <= {ast.Expr, ast.ImportFrom, ast.Assign}
+    assert kinds <= {ast.Expr, ast.ImportFrom, ast.Assign, ast.If}
     package = importlib.import_module(f"lateral.{floor}")
     assert [name for name in getattr(package, "__all__", []) if not hasattr(package, name)] == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 
@@ -29,6 +30,8 @@ def main() -> None:
         if not interruption.came:
             raise
         sys.exit(EXIT_INTERRUPTED)
+    finally:
+        gc.freeze()  # what is left goes with the process: to look through it for garbage takes 0.15 s after a search
 
 
 if __name__ == "__main__":
