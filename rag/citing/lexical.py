@@ -28,6 +28,7 @@ _NUMBER = re.compile(
     r"(?P<sign>(?<![\w)\]])[-−])?(?P<value>\d+(?:[.,]\d+)*)(?P<part>[½¼¾])?\s?(?P<percent>%|per ?cent\b)?"
 )
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_THOUSANDS = re.compile(rf"(?<![\w.,]){_GROUPED.pattern}(?!,?\d)")
 _VULGAR = {"½": "5", "¼": "25", "¾": "75"}  # digits behind the point
 _BEFORE_A_WORD = frozenset(" \t\n*_`'\"“”‘’«»„([{-–—•#|")
 _STOPS = frozenset(".:!?…;")
@@ -56,7 +57,8 @@ def stems(text: str) -> list[str]:
 
 
 def content_stems(text: str) -> list[str]:
-    """Returns the stems of the words that are no stopwords, in order, repeats kept."""
+    """Returns the stems of the words that are no stopwords, in order, repeats kept; "1,250" is one word, 1250."""
+    text = _THOUSANDS.sub(lambda match: match[0].replace(",", ""), text)
     return _stemmed([folded for word in split_words(text) if (folded := word.casefold()) not in STOPWORDS])
 
 

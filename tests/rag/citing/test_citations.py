@@ -103,6 +103,15 @@ def test_an_unquoted_claim_needs_its_numbers_names_and_words(check, encoder, cla
     assert check(f"{claim} [1]", encoder) == [(1, supported)]
 
 
+@pytest.mark.parametrize(
+    ("passage", "claim"),
+    [("The pump costs $1,250.50.", "The pump costs $1250.50"), ("It costs 1250 euros.", "It costs 1,250 euros")],
+)
+def test_thousands_may_be_grouped_on_either_side(make_passage, passage, claim):
+    (citation,) = check_citations(f"{claim} [1].", [make_passage(passage)])
+    assert citation.supported
+
+
 def test_number_words_of_the_passage_count(check):
     assert check("Blücher bought 42 red chairs [2].") == [(2, True)]
 

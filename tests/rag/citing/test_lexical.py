@@ -17,6 +17,21 @@ def test_stems_leave_out_stopwords_and_fold_case():
 @pytest.mark.parametrize(
     ("text", "found"),
     [
+        ("$1,250.50", ["1250", "50"]),
+        ("1,234,567 rows", ["1234567", "row"]),
+        ("1,250,50", ["1", "250", "50"]),
+        ("12,34", ["12", "34"]),
+        ("1, 250 and a1,250", ["1", "250", "a1", "250"]),
+        ("rows 1,250,", ["row", "1250"]),
+    ],
+)
+def test_a_number_of_thousands_is_one_word(text, found):
+    assert content_stems(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
         ("1,000 and 1000 and 1,000.0", {"1000"}),
         ("6% or 6 % or 6 percent or 6.0 per cent", {"6%"}),
         ("1,234,567.50", {"1234567.5"}),
