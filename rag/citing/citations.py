@@ -15,7 +15,7 @@ from ...retrievers.scale import CosineScale, measure_scale
 from ..context import Passage
 from ..prompt import source_name
 from .claims import Claim, parse_claims
-from .lexical import content_stems, numbers
+from .lexical import content_stems, evidence_stems, numbers
 from .names import known_names, names_stand
 from .quotable import quotable_spans
 from .verbatim import find_verbatim
@@ -184,10 +184,10 @@ class _Nearness:
         sentences = self._sentences[passage.n]
         if not sentences:
             return "", False
-        wanted = set(content_stems(claim.text))
-        covered = bool(wanted) and len(wanted & set(content_stems(passage.text))) >= MIN_COVERAGE * len(wanted)
+        wanted = evidence_stems(claim.text)
+        covered = bool(wanted) and len(wanted & evidence_stems(passage.text)) >= MIN_COVERAGE * len(wanted)
         if self._scale is None:
-            shares = [len(wanted & set(content_stems(sentence))) for sentence in sentences]
+            shares = [len(wanted & evidence_stems(sentence)) for sentence in sentences]
             return sentences[shares.index(max(shares))], covered
         vectors = np.stack([self._vectors[sentence] for sentence in sentences])
         nearness = self._scale.scaled(vectors @ self._vectors[claim.text])

@@ -7,7 +7,7 @@ import unicodedata
 
 import Stemmer
 
-__all__ = ["STOPWORDS", "capitalised", "content_stems", "numbers", "split_words", "stems"]
+__all__ = ["STOPWORDS", "capitalised", "content_stems", "evidence_stems", "numbers", "split_words", "stems"]
 
 # Words that say nothing about the topic. Small on purpose: a word too many here hides evidence.
 _STOPWORDS = """
@@ -57,9 +57,13 @@ def stems(text: str) -> list[str]:
 
 
 def content_stems(text: str) -> list[str]:
-    """Returns the stems of the words that are no stopwords, in order, repeats kept; "1,250" is one word, 1250."""
-    text = _THOUSANDS.sub(lambda match: match[0].replace(",", ""), text)
+    """Returns the stems of the words that are no stopwords, in order, repeats kept."""
     return _stemmed([folded for word in split_words(text) if (folded := word.casefold()) not in STOPWORDS])
+
+
+def evidence_stems(text: str) -> set[str]:
+    """Returns `content_stems`, each once; "1,250" is one word, 1250."""
+    return set(content_stems(_THOUSANDS.sub(lambda match: match[0].replace(",", ""), text)))
 
 
 def numbers(text: str, *, words: bool = False) -> set[str]:

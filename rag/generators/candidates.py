@@ -67,7 +67,8 @@ def _candidate(number: int, place: int, text: str, found: Quotable) -> Candidate
     sentence = " ".join(_without_fences(text[found.start : found.end]).split())
     shown = sentence if found.through is None else _with_lines(text[found.start : found.through])
     above = text[slice(*found.header)].split("\n") if found.header else []
-    header = tuple(" ".join(line.split()) for line in above if line.strip())
+    # A line of marks alone, such as a rule, is no quote that stands anywhere.
+    header = tuple(" ".join(line.split()) for line in above if any(char.isalnum() for char in line))
     stems = frozenset(content_stems(" ".join([*header, sentence])))
     return Candidate(number, place, found.start, found.through or found.end, sentence, shown, header, stems)
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 from builders import CountingEmbedder
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from identifier_cases import PAGES
 from lateral.errors import InvalidArgumentError
@@ -244,6 +244,7 @@ def test_many_sentences_are_preselected_by_their_words(ask):
     ).map(" ".join),
     max_sentences=st.integers(1, 4),
 )
+@example(text="“ \n Add bleach \n 8 drops \n Add bleach Add bleach", max_sentences=1)  # a table headed by a mark
 def test_every_quote_stands_in_its_passage(make_passage, text, max_sentences):
     passages = [make_passage(text, 7)]
     messages = build_messages("How many drops of bleach to the water?", passages)
