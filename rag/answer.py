@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from ..llm.settings import Usage
+from ..retrievers.hit import Hit
+from .citing.citations import Citation
+from .context import Passage
 from .plain_markdown import BARE_ADDRESS, entity, plain_markdown
 from .prompt import source_name
-
-if TYPE_CHECKING:
-    from ..llm import Usage
-    from ..retrievers.hit import Hit
-    from .citing.citations import Citation
-    from .context import Passage
 
 __all__ = ["Answer", "citation_as_dict", "hit_as_dict"]
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TypeAlias
 
 from ..errors import IndexCorruptError, InvalidArgumentError
+from ..loaders.boxes import Box
+from ..loaders.files import walk
 from ..loaders.limits import RENDER_DPI
+from ..loaders.page_image import PageImage
 from ..rerankers.registry import choose_reranker
 from ..rerankers.reranker import Reranker, candidates_of
 from ..retrievers.device_memory import free_device_memory
@@ -19,31 +23,30 @@ from ..retrievers.hit import Hit, check_top_k
 from ..retrievers.hybrid import DEFAULT_FUSION, Fusion, HybridRetriever, check_fusion
 from ..retrievers.retriever import Retriever, Where
 from ..retrievers.store import Index, StoredDocument
+from .answer import Answer
+from .citing.boxes import BoxFinder, Located
+from .citing.pictures import show_page
+from .context import build_context
+from .explaining import ExplainedHit, Stages, explain_hit
+from .generators.degrading import PassageGenerator
+from .generators.extractive import ExtractiveGenerator
+from .generators.generator import Generator
+from .hit_explanation import HitExplanation
+from .indexing.ingest import Ingest, Progress
+from .indexing.removal import find_documents
+from .indexing.report import AddReport
 from .indexing.retriever_set import RetrieverSet
 from .indexing.setup import RetrieverChoice, indexed, make_chunker
-
-# A method imports what it alone needs: a search starts a tenth of a second sooner without what answers and indexes.
-if TYPE_CHECKING:
-    from ..loaders.boxes import Box
-    from ..loaders.page_image import PageImage
-    from .answer import Answer
-    from .citing.boxes import BoxFinder, Located
-    from .explaining import ExplainedHit
-    from .generators.generator import Generator
-    from .hit_explanation import HitExplanation
-    from .indexing.ingest import Ingest, Progress
-    from .indexing.report import AddReport
-    from .indexing.sources import Source
-    from .indexing.status import IndexStatus, VerifyReport
-    from .stream import AnswerStream
+from .indexing.sources import Source, add_documents, add_files, split_sources
+from .indexing.status import IndexStatus, VerifyReport, read_status
+from .indexing.verifying import verify_index
+from .stream import AnswerStream
 
 __all__ = ["DEFAULT_INDEX", "RAG", "OnProgress"]
 
 logger = logging.getLogger(__name__)
 
-OnProgress: TypeAlias = "Callable[[Progress], None]"
-
-Result = TypeVar("Result")
+OnProgress: TypeAlias = Callable[[Progress], None]
 
 DEFAULT_INDEX = ".lateral"
 CONTEXT_TOKENS = 2_000  # eight chunks of the default size: small enough for every chat model
@@ -98,6 +101,7 @@ class RAG:
         self._named_reranker = (reranker, self.reranker) if isinstance(reranker, str) else None
         self._generator = generator
         self._strict = strict
+        self._boxes = BoxFinder(self.index)
 
     def add(self, sources: Source | Iterable[Source], *, on_progress: OnProgress | None = None) -> AddReport:
         """Adds files, folders or documents in memory, and returns what was done once it is on the disk.
@@ -141,8 +145,6 @@ class RAG:
             IndexLockedError: Another process is writing.
         """
         names = [targets] if isinstance(targets, str | Path) else list(targets)
-        from .indexing.removal import find_documents
-
         with self.index.read() as snapshot:
             documents = find_documents(snapshot.documents(), [str(name) for name in names])
         with self._writing(None) as ingest:
@@ -155,8 +157,6 @@ class RAG:
         Raises:
             IndexNotFoundError: There is no index yet.
         """
-        from .indexing.status import read_status
-
         with self.index.read() as snapshot:
             return read_status(self.index.folder, snapshot)
 
@@ -169,8 +169,6 @@ class RAG:
         Raises:
             IndexCorruptError: The catalog itself can't be read.
         """
-        from .indexing.verifying import verify_index
-
         return verify_index(self.index, self._retrievers, repair=repair)
 
     def retrieve(self, query: str, top_k: int = 10, where: Where | None = None) -> list[Hit]:
@@ -219,11 +217,6 @@ class RAG:
 
         Passages are found before it returns: that raises what `retrieve` does. Its iteration raises what `ask` does.
         """
-        from .context import build_context
-        from .generators.degrading import PassageGenerator
-        from .generators.extractive import ExtractiveGenerator
-        from .stream import AnswerStream
-
         question = _readable(question)
         hits = self.retrieve(question, top_k, where)
         passages = build_context(hits, token_budget=CONTEXT_TOKENS, count_tokens=self._retrievers.count_tokens())
@@ -256,8 +249,6 @@ class RAG:
 
     def picture(self, text: Located, *, dpi: float = RENDER_DPI, highlight: bool = True) -> PageImage:
         """Returns the page that a citation, hit, node or passage stands on, its lines in yellow; see `show_page`."""
-        from .citing.pictures import show_page
-
         return show_page(text, self._boxes, index=self.index, dpi=dpi, highlight=highlight)
 
     def explain(
@@ -276,8 +267,6 @@ class RAG:
                 is wrong.
             LateralError: What `retrieve` raises.
         """
-        from .explaining import Stages, explain_hit
-
         check_top_k(top_k)
         depth = 0 if self.reranker is None else max(top_k, candidates_of(self.reranker))
         stages = Stages(self.index, self.retrievers, self.reranker, depth, self._fusion)
@@ -285,24 +274,24 @@ class RAG:
 
     async def aadd(self, sources: Source | Iterable[Source]) -> AddReport:
         """Adds in a thread; see `add`."""
-        return await _in_thread(partial(self.add, sources))
+        return await asyncio.to_thread(self.add, sources)
 
     async def aretrieve(self, query: str, top_k: int = 10, where: Where | None = None) -> list[Hit]:
         """Retrieves in a thread; see `retrieve`."""
-        return await _in_thread(partial(self.retrieve, query, top_k, where))
+        return await asyncio.to_thread(self.retrieve, query, top_k, where)
 
     async def aask(self, question: str, *, top_k: int = 10, where: Where | None = None) -> Answer:
         """Answers in a thread; see `ask`."""
-        return await _in_thread(partial(self.ask, question, top_k=top_k, where=where))
+        return await asyncio.to_thread(self.ask, question, top_k=top_k, where=where)
 
     async def astream(self, question: str, *, top_k: int = 10, where: Where | None = None) -> AsyncIterator[str]:
         """Yields the answer's text as it is written, each piece awaited in a thread; see `stream`.
 
         A reader that leaves early ends the generator's work too.
         """
-        stream = await _in_thread(partial(self.stream, question, top_k=top_k, where=where))
+        stream = await asyncio.to_thread(self.stream, question, top_k=top_k, where=where)
         try:
-            while (piece := await _in_thread(partial(next, stream, None))) is not None:
+            while (piece := await asyncio.to_thread(next, stream, None)) is not None:
                 yield piece
         finally:
             stream.close()
@@ -312,8 +301,7 @@ class RAG:
 
         What was handed over as an object, a retriever, a reranker or a generator, keeps the model that it has loaded.
         """
-        if "_boxes" in vars(self):
-            self._boxes.close()
+        self._boxes.close()
         self._retrievers.close()
         if self._named_reranker is not None and self._named_reranker[1] is self.reranker:
             self.reranker = choose_reranker(self._named_reranker[0])
@@ -331,9 +319,6 @@ class RAG:
         self.close()
 
     def _ingest(self, sources: Source | Iterable[Source], on_progress: OnProgress | None, *, sync: bool) -> AddReport:
-        from ..loaders.files import walk
-        from .indexing.sources import add_documents, add_files, split_sources
-
         paths, documents = split_sources(sources)
         if sync and documents:
             raise InvalidArgumentError("sync takes folders and files only: use add for documents in memory")
@@ -346,8 +331,6 @@ class RAG:
 
     @contextmanager
     def _writing(self, on_progress: OnProgress | None) -> Iterator[Ingest]:
-        from .indexing.ingest import Ingest
-
         with self.index.write() as writer:
             config, retrievers = self._retrievers.settle(writer)
             known: list[StoredDocument] = []
@@ -364,22 +347,10 @@ class RAG:
             retriever = retrievers[0] if len(retrievers) == 1 else HybridRetriever(retrievers, fusion=self._fusion)
             return retriever.retrieve(query, depth, where)
 
-    @cached_property
-    def _boxes(self) -> BoxFinder:
-        from .citing.boxes import BoxFinder
-
-        return BoxFinder(self.index)
-
     @property
     def retrievers(self) -> list[Retriever]:
         """The retrievers that search, in the order of their fusion."""
         return self._retrievers.now()
-
-
-async def _in_thread(call: Callable[[], Result]) -> Result:
-    from asyncio import to_thread
-
-    return await to_thread(call)
 
 
 def _check_method(argument: str, given: object, method: str) -> None:

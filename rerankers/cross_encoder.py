@@ -12,12 +12,12 @@ from ..arguments import check_positive
 from ..errors import InvalidArgumentError
 from ..loaders.indexed_text import indexed_text
 from ..retrievers.hit import Hit, check_top_k
+from ..retrievers.models.backend import Backend
+from ..retrievers.models.compute import DType
 from .reranker import DEFAULT_CANDIDATES, reranked
 from .windows import PairWindows
 
 if TYPE_CHECKING:
-    from ..retrievers.models.backend import Backend
-    from ..retrievers.models.compute import DType
     from ..retrievers.models.cross_encoder import CrossEncoderCheckpoint, PairScorer
 
 __all__ = ["RERANKER", "CrossEncoderReranker", "ScoreActivation"]
