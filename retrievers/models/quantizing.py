@@ -19,7 +19,7 @@ from .compute import choose_dtype
 from .loading import HASH_EMBEDDER, find_model
 from .openvino.encoder import OpenVINOEncoder
 from .openvino.export import export_transformer
-from .openvino.quantize import quantize_export
+from .openvino.quantize import quantize_export, takes_sample
 from .openvino.vector_head import refusal
 from .sentence_transformer import SentenceTransformerEncoder, check_texts
 from .token_counter import without_surrogates
@@ -39,7 +39,7 @@ class Quantization:
 
     Args:
         model: The model's name.
-        sample: How many sentences gave the ranges.
+        sample: How many sentences gave the ranges; 0 where the weights alone are in int8.
         measured: How many texts the figures are of; a sentence of each serves as its query.
         usual: What this machine computes in without int8.
         cosine: Mean cosine between a text's vectors in int8 and in float32, queries included.
@@ -84,8 +84,9 @@ def quantize_bi_encoder(
     """Brings a bi-encoder to 8-bit integers, for `load_bi_encoder(..., dtype="int8")`, and measures what that does.
 
     Static quantization: a sentence of every other text runs through the model, and the ranges that its layers then see
-    are what 8 bits are spread over. The other texts measure. The graph is kept in the user's cache beside the exported
-    model, one a model: the sample of another corpus replaces it.
+    are what 8 bits are spread over. The other texts measure. On an x86 without VNNI, which multiplies bytes no faster
+    than floats, the weights alone are brought to int8: that saves memory. The graph is kept in the user's cache beside
+    the exported model, one a model: the sample of another corpus replaces it.
 
     Args:
         texts: Of the corpus, from all over it, 40 at least. Of one half at most 128 make the sample, of the other at
@@ -118,7 +119,7 @@ def quantize_bi_encoder(
         )
     sample, held = _spread(filled[::2], SAMPLE), _spread(filled[1::2], MEASURED)
     _quantize(reference, [_sentence(text, at) for at, text in enumerate(sample)])
-    return _measured(reference, held, len(sample))
+    return _measured(reference, held, len(sample) if takes_sample() else 0)
 
 
 def _quantize(reference: SentenceTransformerEncoder, sentences: list[str]) -> None:

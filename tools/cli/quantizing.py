@@ -74,7 +74,8 @@ def print_quantization(found: Quantization) -> None:
     table.add_row("a query, ms", f"{found.usual_query_ms:.2f}", f"{found.query_ms:.2f}")
     table.add_row("texts a second", f"{found.usual_texts_per_second:.0f}", f"{found.texts_per_second:.0f}")
     console = stdout()
-    console.print(f"{plain(found.model)} is at hand in int8, by a sample of {found.sample} sentences.")
+    how = f"by a sample of {found.sample} sentences" if found.sample else "its weights alone: a quarter of the bytes"
+    console.print(f"{plain(found.model)} is at hand in int8, {how}.")
     console.print(table)
     console.print(
         f"On {found.measured} other texts: cosine to float32 {found.cosine:.4f}, at least {found.lowest_cosine:.4f}; "
@@ -83,6 +84,6 @@ def print_quantization(found: Quantization) -> None:
     console.print("`--dtype int8` or LATERAL_DTYPE=int8 uses it; `lateral evaluate --dtype int8` says what it costs.")
     if not found.pays:
         console.print(
-            f"It does not pay on this machine: {found.usual} is as fast or faster. CPUs with VNNI or AMX have "
+            f"It saves no time on this machine: {found.usual} is as fast or faster. CPUs with VNNI or AMX have "
             "instructions for it."
         )

@@ -7,13 +7,14 @@ import logging
 import sys
 import warnings
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from ....extras import require
 from ..batching import BatchLimit
-from ..compute import cpu_saturates
 from .export import MODEL, TOKENIZER
 from .runtime import TELEMETRY, load_openvino
-from .token_batches import BatchTokenizer
+from .token_batches import BatchTokenizer, TokenBatch
 
 __all__ = ["main"]
 
@@ -22,46 +23,59 @@ __all__ = ["main"]
 SMOOTHING = 0.75
 # In 8 bits OpenVINO 2026.4 lets attention see some of the padding: 3 points of nDCG@10 lost for queries.
 LEFT_AS_IT_IS = ["ScaledDotProductAttention"]
-# An x86 without VNNI adds products of bytes in pairs, in 16 bits that saturate (NNCF's "overflow issue"): MiniLM's mean
-# cosine to the same graph in floats is then 0.994. With half of the range for weights nothing saturates: 0.9994.
 
 
-def main(exported: str, sample: str, out: str, max_length: str) -> None:
+def main(exported: str, out: str, sample: str = "", max_length: str = "0") -> None:
     """Writes the quantized graph of an export, or ends with the reason on stderr.
 
     Args:
         exported: The export's folder.
-        sample: A JSON file of texts.
         out: The folder to write to.
+        sample: A JSON file of texts; empty: the weights alone are brought to bytes.
         max_length: At most this many tokens of a text are read; "0" for all of them.
     """
     sys.modules[TELEMETRY] = None  # type: ignore[assignment]  # nothing is reported from here; see load_openvino
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     try:
-        _quantize(Path(exported), json.loads(Path(sample).read_text(encoding="utf-8")), Path(out), int(max_length))
+        _quantize(Path(exported), Path(out), Path(sample) if sample else None, int(max_length))
     except (OSError, MemoryError):
         raise
     except Exception as err:  # whatever NNCF or OpenVINO make of a graph that they can't quantize
         sys.exit(f"{type(err).__name__}: {' '.join(str(err).split())}")
 
 
-def _quantize(exported: Path, texts: list[str], out: Path, max_length: int) -> None:
+def _quantize(exported: Path, out: Path, sample: Path | None, max_length: int) -> None:
     openvino, nncf = load_openvino(), require("nncf", extra="openvino")
     graph = openvino.Core().read_model(exported / MODEL)
+    if sample is None:
+        quantized = nncf.compress_weights(graph, mode=nncf.CompressWeightsMode.INT8_ASYM)
+    else:
+        texts: list[str] = json.loads(sample.read_text(encoding="utf-8"))
+        tokenizer = BatchTokenizer(exported / TOKENIZER, max_length=max_length or None, step=1)
+        quantized = _static(nncf, graph, list(tokenizer.batches(texts, BatchLimit(texts=1, tokens=1))))
+    openvino.save_model(quantized, out / MODEL, compress_to_fp16=False)
+
+
+def _static(nncf: ModuleType, graph: Any, sample: list[TokenBatch]) -> Any:  # noqa: ANN401 (no types)
+    """Returns the graph whose matrix products are of bytes, by the ranges that a sample gives.
+
+    Args:
+        nncf: The module.
+        graph: The export's.
+        sample: Texts one by one, without padding: it would count as what the layers see.
+    """
     names = [port.get_any_name() for port in graph.inputs]
-    tokenizer = BatchTokenizer(exported / TOKENIZER, max_length=max_length or None, step=1)
-    alone = BatchLimit(texts=1, tokens=1)  # no padding: it would count as what the layers see
-    items = [{name: batch.inputs[name] for name in names} for batch in tokenizer.batches(texts, alone)]
+    items = [{name: batch.inputs[name] for name in names} for batch in sample]
     smoothing = nncf.AdvancedSmoothQuantParameters(matmul=SMOOTHING)
-    halving = nncf.OverflowFix.ENABLE if cpu_saturates() else nncf.OverflowFix.DISABLE
-    quantized = nncf.quantize(
+    return nncf.quantize(
         graph,
         nncf.Dataset(items),
         subset_size=len(items),
         model_type=nncf.ModelType.TRANSFORMER,
         preset=nncf.QuantizationPreset.PERFORMANCE,  # symmetric, a tenth faster than with zero points
         ignored_scope=nncf.IgnoredScope(types=LEFT_AS_IT_IS, validate=False),
-        advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=halving, smooth_quant_alphas=smoothing),
+        advanced_parameters=nncf.AdvancedQuantizationParameters(
+            overflow_fix=nncf.OverflowFix.DISABLE, smooth_quant_alphas=smoothing
+        ),
     )
-    openvino.save_model(quantized, out / MODEL, compress_to_fp16=False)

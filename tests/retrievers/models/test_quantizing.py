@@ -19,7 +19,7 @@ from lateral.retrievers.models.compute import choose_dtype
 from lateral.retrievers.models.folder import read_layout
 from lateral.retrievers.models.openvino.encoder import OpenVINOEncoder
 from lateral.retrievers.models.openvino.export import MODEL, TOKENIZER, export_transformer
-from lateral.retrievers.models.openvino.quantize import quantized_folder
+from lateral.retrievers.models.openvino.quantize import quantized_folder, takes_sample
 from lateral.retrievers.models.openvino.runtime import OpenVINORuntime
 from lateral.retrievers.models.openvino.token_batches import BatchTokenizer
 from lateral.retrievers.models.openvino.vector_head import read_head
@@ -124,7 +124,7 @@ def test_a_text_alone_has_the_vector_that_it_has_in_company():
 @quantizes
 def test_what_was_measured_is_told(measured):
     assert measured.model == DEFAULT_BI_ENCODER
-    assert (measured.sample, measured.measured) == (22, 22), "every other one of 44 passages"
+    assert (measured.sample, measured.measured) == (22 if takes_sample() else 0, 22), "every other one of 44 passages"
     assert measured.usual == choose_dtype("auto", "cpu")
     assert CLOSE < measured.lowest_cosine <= measured.cosine < 1
     assert 0.8 < measured.kept <= 1
@@ -136,7 +136,7 @@ def test_what_was_measured_is_told(measured):
 def test_prompts_stay_and_blank_and_repeated_texts_are_left_out(tiny):
     path = tiny("prompts of the mean", pooling="mean", prompts=PROMPTS)
     found = quantize_bi_encoder([*PASSAGES, "", " \n", *PASSAGES], model=str(path))
-    assert (found.sample, found.measured) == (22, 22)
+    assert (found.sample, found.measured) == (22 if takes_sample() else 0, 22)
     ours, theirs = int8(path), exact(path)
     queries, documents = ours.encode_queries(SENTENCES), ours.encode_documents(SENTENCES)
     of_queries, of_documents = theirs.encode_queries(SENTENCES), theirs.encode_documents(SENTENCES)
@@ -148,7 +148,7 @@ def test_prompts_stay_and_blank_and_repeated_texts_are_left_out(tiny):
 @quantizes
 def test_of_many_texts_some_from_all_over_are_taken(tiny):
     found = quantize_bi_encoder([f"Number {at} of many." for at in range(600)], model=str(tiny("cls")))
-    assert (found.sample, found.measured) == (128, 256)
+    assert (found.sample, found.measured) == (128 if takes_sample() else 0, 256)
 
 
 @quantizes

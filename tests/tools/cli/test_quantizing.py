@@ -7,6 +7,7 @@ import pytest
 from command_line import as_json, run
 from judged_corpora import write_beir
 from lateral.retrievers.models import Quantization
+from lateral.retrievers.models.openvino.quantize import takes_sample
 from lateral.tools.cli.quantizing import print_quantization
 from quantized_models import PASSAGES, cache_with_default
 
@@ -55,7 +56,7 @@ def test_json_tells_what_was_measured(quantized):
         "usual_texts_per_second",
         "pays",
     }
-    assert (said["model"], said["sample"], said["measured"]) == ("all-MiniLM-L6-v2", 22, 22)
+    assert (said["model"], said["sample"], said["measured"]) == ("all-MiniLM-L6-v2", 22 if takes_sample() else 0, 22)
     assert said["usual"] in ("float32", "bfloat16")
     assert 0.98 < said["lowest_cosine"] <= said["cosine"] < 1
     assert 0 < said["kept"] <= 1
@@ -65,7 +66,8 @@ def test_a_person_sees_both_columns_and_what_to_do_next(quantized):
     done = run(quantized.home, "quantize", **cache_of(quantized.home))
     assert (done.returncode, done.stderr) == (0, "")
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
-    assert lines[0] == "all-MiniLM-L6-v2 is at hand in int8, by a sample of 22 sentences."
+    how = "by a sample of 22 sentences" if takes_sample() else "its weights alone: a quarter of the bytes"
+    assert lines[0] == f"all-MiniLM-L6-v2 is at hand in int8, {how}."
     assert lines[1] == f"{quantized.said['usual']} int8"
     assert [line.rpartition(" ")[0].rpartition(" ")[0] for line in lines[2:4]] == ["a query, ms", "texts a second"]
     text = " ".join(lines[4:])
@@ -75,12 +77,22 @@ def test_a_person_sees_both_columns_and_what_to_do_next(quantized):
 
 
 @pytest.mark.parametrize(("query_ms", "said"), [(4.0, True), (2.0, False)])
-def test_a_person_is_told_where_it_does_not_pay(capsys, query_ms, said):
+def test_a_person_is_told_where_it_saves_no_time(capsys, query_ms, said):
     usual = {"usual": "float32", "usual_query_ms": 3.0, "usual_texts_per_second": 20.0}
     measured = {"sample": 128, "measured": 256, "cosine": 0.991, "lowest_cosine": 0.98, "kept": 0.91}
     print_quantization(Quantization("m", **measured, **usual, query_ms=query_ms, texts_per_second=18.0))
     text = " ".join(capsys.readouterr().out.split())
-    assert ("It does not pay on this machine: float32 is as fast or faster." in text) is said
+    assert ("It saves no time on this machine: float32 is as fast or faster." in text) is said
+
+
+@pytest.mark.parametrize(
+    ("sample", "how"), [(128, "by a sample of 128 sentences."), (0, "its weights alone: a quarter of the bytes.")]
+)
+def test_a_person_is_told_what_was_brought_to_int8(capsys, sample, how):
+    usual = {"usual": "float32", "usual_query_ms": 3.0, "usual_texts_per_second": 20.0}
+    measured = {"sample": sample, "measured": 256, "cosine": 0.991, "lowest_cosine": 0.98, "kept": 0.91}
+    print_quantization(Quantization("m", **measured, **usual, query_ms=2.0, texts_per_second=18.0))
+    assert capsys.readouterr().out.startswith(f"m is at hand in int8, {how}\n")
 
 
 @pytest.mark.parametrize("asked", ["flag", "variable", "file"])

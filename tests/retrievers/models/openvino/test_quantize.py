@@ -12,6 +12,7 @@ from lateral.errors import ModelNotFoundError
 from lateral.retrievers.models import DEFAULT_BI_ENCODER, find_model, load_bi_encoder
 from lateral.retrievers.models.batching import BatchLimit
 from lateral.retrievers.models.folder import read_layout
+from lateral.retrievers.models.openvino import quantize
 from lateral.retrievers.models.openvino.export import (
     MANIFEST,
     MODEL,
@@ -33,16 +34,18 @@ LONGEST = 64  # tokens that the tiny model reads
 SAMPLE = [*PASSAGES[:8], "word " * 700]  # of the last one more than the model has positions for
 
 
-@pytest.fixture(scope="module")
-def made(tiny, tmp_path_factory):
-    """A tiny model, exported and quantized in a cache of its own, and what was said and there before."""
+@pytest.fixture(scope="module", params=["static", "weights alone"])
+def made(request, tiny, tmp_path_factory):
+    """A tiny model, exported and quantized as on either kind of CPU, in its own cache, and what was there before."""
+    is_static = request.param == "static"
     path, cache = tiny("cls"), tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LATERAL_CACHE", str(cache))
+        patch.setattr(quantize, "cpu_saturates", lambda: not is_static)
         exported = export_transformer(read_layout(path).document[0])
         before = quantized_folder(exported)
         quantize_export(exported, SAMPLE, LONGEST)
-    return SimpleNamespace(path=path, cache=cache, before=before)
+    return SimpleNamespace(path=path, cache=cache, before=before, is_static=is_static)
 
 
 @pytest.fixture
@@ -50,8 +53,9 @@ def copied(made, tmp_path, monkeypatch):
     """A copy that a test may change."""
     cache = shutil.copytree(made.cache, tmp_path / "cache")
     monkeypatch.setenv("LATERAL_CACHE", str(cache))
+    monkeypatch.setattr(quantize, "cpu_saturates", lambda: not made.is_static)
     exported = export_folder(read_layout(made.path).document[0], "feature-extraction")
-    return SimpleNamespace(path=made.path, cache=cache, exported=exported)
+    return SimpleNamespace(path=made.path, cache=cache, exported=exported, is_static=made.is_static)
 
 
 def folder_of(copied):
@@ -112,9 +116,10 @@ def test_another_sample_replaces_it_and_sweeps_what_a_killed_process_left(copied
     with caplog.at_level(logging.INFO, logger="lateral"):
         assert quantize_export(copied.exported, others, LONGEST) == folder
     assert folder_of(copied) == folder
-    assert (folder / "model.bin").read_bytes() != before
+    assert ((folder / "model.bin").read_bytes() != before) == copied.is_static, "weights depend on no sample"
     assert not list(folder.parent.glob("*.tmp"))
-    assert "to int8 with 8 texts, once" in caplog.text
+    how = "with 8 texts" if copied.is_static else "its weights alone"
+    assert f"to int8, {how}, once" in caplog.text
     assert not [text for text in others if text in caplog.text]
     assert (opened.encode_documents(PASSAGES) == vectors).all(), "who has it open keeps what is open"
     assert load(copied).encode_documents(PASSAGES).shape == vectors.shape
@@ -127,6 +132,11 @@ def test_a_graph_that_can_not_be_quantized_leaves_the_old_one(copied):
         quantize_export(copied.exported, SAMPLE, LONGEST)
     assert (folder_of(copied) / MANIFEST).read_bytes() == before
     assert not list(copied.exported.parent.glob("*.tmp"))
+
+
+def test_each_kind_of_cpu_has_its_own(copied, monkeypatch):
+    monkeypatch.setattr(quantize, "cpu_saturates", lambda: copied.is_static)
+    assert quantized_folder(copied.exported) is None
 
 
 def test_a_full_disk_leaves_the_old_one(copied):
