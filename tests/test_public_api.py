@@ -122,6 +122,7 @@ def test_names_that_are_imported_late_are_those_of_their_modules(package):
         if inspect.isclass(value) or inspect.isfunction(value):
             assert (value.__name__, value.__module__.startswith(late.__name__)) == (name, True)
     assert set(late.__all__) <= set(dir(late))
+    assert set(late.__all__) == set(inspect.getclosurevars(late.__getattr__).nonlocals["places"])
     with pytest.raises(AttributeError, match=f"module 'lateral.{package}' has no attribute 'nothing'"):
         _ = late.nothing
 
