@@ -105,7 +105,7 @@ def test_an_unquoted_claim_needs_its_numbers_names_and_words(check, encoder, cla
 
 @pytest.mark.parametrize(
     ("passage", "claim"),
-    [("The pump costs $1,250.50.", "The pump costs $1250.50"), ("It costs 1250 euros.", "It costs 1,250 euros")],
+    [("The price is $1,250,000.", "The price is $1250000"), ("It costs 1250 euros.", "It costs 1,250 euros")],
 )
 def test_thousands_may_be_grouped_on_either_side(make_passage, passage, claim):
     (citation,) = check_citations(f"{claim} [1].", [make_passage(passage)])
