@@ -24,13 +24,13 @@ def index(tmp_path):
     return tmp_path / "index"
 
 
-def run(code, index):
+def assert_runs(code, index):
     done = subprocess.run([sys.executable, "-c", code, index], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
 def test_a_search_does_not_load_scipy_sparse(index):
-    run(SEARCH, index)
+    assert_runs(SEARCH, index)
 
 
 def test_who_asks_bm25s_for_it_gets_it(index):
@@ -43,7 +43,7 @@ theirs.index([["green", "tea"], ["black"]], show_progress=False)
 assert "scipy.sparse" in sys.modules
 assert theirs.get_scores(["tea"]).tolist() == ours.get_scores(["tea"]).tolist() != [0, 0]
 """
-    run(SEARCH + build, index)
+    assert_runs(SEARCH + build, index)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ assert theirs.get_scores(["tea"]).tolist() == ours.get_scores(["tea"]).tolist() 
     ],
 )
 def test_others_import_scipy_as_if_nothing_had_been(index, use):
-    run(f"{SEARCH}\n{use}", index)
+    assert_runs(f"{SEARCH}\n{use}", index)
 
 
 def test_a_module_that_is_there_stays():
@@ -67,4 +67,6 @@ def test_a_module_that_is_there_stays():
 
 
 def test_without_scipy_bm25s_does_without(index):
-    run("import sys; sys.modules['scipy'] = None\n" + SEARCH + "assert not sys.modules['bm25s'].SCIPY_AVAILABLE", index)
+    assert_runs(
+        "import sys; sys.modules['scipy'] = None\n" + SEARCH + "assert not sys.modules['bm25s'].SCIPY_AVAILABLE", index
+    )
