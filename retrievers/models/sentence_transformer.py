@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import EncodingError, InvalidArgumentError, ModelNotFoundError
-from ..device_memory import hint_for, in_halves
+from ..device_memory import BatchRoom, hint_for
 from ..retriever import VectorSpace
 from .batching import BatchLimit, batches_by_length
 from .compute import DType, check_dtype, choose_device, choose_dtype
@@ -22,6 +22,7 @@ from .cures import cure_signatures, cure_torchvision
 from .fingerprint import fingerprint_folder
 from .folder import ModelFolder, ModelLayout, read_layout
 from .token_counter import TokenCounter, without_surrogates
+from .turns import Turns
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -61,8 +62,8 @@ class SentenceTransformerEncoder:
         self.folder = folder
         self._device = device
         self._dtype = check_dtype(dtype)
-        self._turnstile = Lock()
-        self._lock = Lock()
+        self._turns = Turns()  # transformers' tokenizer fails when two threads set its cutting and padding
+        self._room = BatchRoom()
         self._model: SentenceTransformer | None = None
 
     @cached_property
@@ -122,35 +123,23 @@ class SentenceTransformerEncoder:
         vectors = np.zeros((len(texts), self.layout.dim), np.float32)
         if not texts:
             return vectors
-        with self._in_turn():
+        with self._turns.turn():
             model = self._model = self._model or self._load()
         readable = [without_surrogates(text) for text in texts]
         lengths = self._lengths(readable) if len(texts) > 1 else [1]
         limit = CPU_BATCH if model.device.type == "cpu" else GPU_BATCH
         for batch in batches_by_length(lengths, limit):
-            with self._in_turn():
-                vectors[batch] = self._forward(model, [readable[position] for position in batch], side)
+            longest = lengths[batch[0]]
+            with self._turns.turn():
+                vectors[batch] = self._forward(model, [readable[position] for position in batch], longest, side)
         return normalised(vectors, self.folder.name)
-
-    @contextmanager
-    def _in_turn(self) -> Iterator[None]:
-        """Keeps other threads out: transformers' tokenizer fails when two set its cutting and padding.
-
-        Who waits for the lock holds the turnstile, so a thread with more batches can't have the lock again before.
-        """
-        with self._turnstile:
-            self._lock.acquire()
-        try:
-            yield
-        finally:
-            self._lock.release()
 
     def _lengths(self, texts: Sequence[str]) -> list[int]:
         limit = self.layout.max_length
         counts = self.counter.count(texts)
         return counts if limit is None else [min(count, limit) for count in counts]
 
-    def _forward(self, model: SentenceTransformer, texts: list[str], side: Side) -> NDArray[np.float32]:
+    def _forward(self, model: SentenceTransformer, texts: list[str], longest: int, side: Side) -> NDArray[np.float32]:
         """Returns one batch's vectors, float32, not yet normalised: the model's own step may run in 16 bits.
 
         The prompt is handed over, so that it is the one that the fingerprint holds in every version of the library.
@@ -168,7 +157,7 @@ class SentenceTransformerEncoder:
             array: NDArray[np.float32] = rows[:, : self.layout.dim].float().cpu().numpy()
             return array
 
-        return in_halves(vectors, slice(0, len(texts)))
+        return self._room.in_halves(vectors, slice(0, len(texts)), longest)
 
     def _load(self) -> SentenceTransformer:
         device = choose_device(self._device)

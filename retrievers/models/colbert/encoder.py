@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from threading import Condition, Lock
+from threading import Lock
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import EncodingError
-from ...device_memory import in_halves
+from ...device_memory import BatchRoom
 from ...retriever import Side, VectorSpace
 from ..batching import BatchLimit, batches_by_length
 from ..folder import ModelFolder
 from ..openvino.token_batches import TokenBatch
 from ..sentence_transformer import check_texts
+from ..turns import Turns
 from .checkpoint import ColbertCheckpoint, read_checkpoint
 from .tokens import ColbertTokenizer, TokenRow
 
@@ -55,30 +55,17 @@ class LoadedCheckpoint:
 
 
 def in_turn(forward: Forward) -> Run:
-    """Returns what runs batches one by one, one thread at a time.
-
-    Threads queue up, and one with more batches goes to the queue's end: a query waits for one batch of documents, not
-    for all of them. A thread that is interrupted, wherever, leaves the queue.
+    """Returns what runs batches one by one, one thread at a time; see `Turns`.
 
     Args:
         forward: Computes the vectors of one batch.
     """
-    changed = Condition()
-    queue: deque[object] = deque()
+    turns, room = Turns(), BatchRoom()
 
     def in_its_turn(batch: TokenBatch, side: Side) -> NDArray[np.float32]:
-        """Returns the vectors of a batch when all that came before it are done."""
-        place = object()
-        try:
-            queue.append(place)
-            with changed:
-                changed.wait_for(lambda: queue[0] is place)
-            return in_halves(lambda part: forward(batch.rows(part), side), slice(0, len(batch.positions)))
-        finally:
-            with changed:
-                if place in queue:
-                    queue.remove(place)
-                changed.notify_all()
+        texts, length = batch.inputs["input_ids"].shape
+        with turns.turn():
+            return room.in_halves(lambda part: forward(batch.rows(part), side), slice(0, texts), length)
 
     def run(batches: Iterable[TokenBatch], side: Side) -> Iterator[NDArray[np.float32]]:
         """Yields the vectors of each batch, in order; waits for its turn anew at each."""

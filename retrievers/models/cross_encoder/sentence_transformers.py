@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from threading import Lock
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ....errors import EncodingError
-from ...device_memory import in_halves
+from ...device_memory import BatchRoom
 from ..batching import BatchLimit, batches_by_length
 from ..colbert.loaded import checked_loading
 from ..compute import DType, check_dtype, choose_device, choose_dtype
 from ..cures import cure_torchvision
 from ..folder import ModelFolder
+from ..turns import Turns
 from .checkpoint import CrossEncoderCheckpoint
 from .pairs import TextPair
 
@@ -62,7 +63,8 @@ class SentenceTransformersPairs:
         self.checkpoint = checkpoint
         self._device = device
         self._dtype = check_dtype(dtype)
-        self._lock = Lock()
+        self._turns = Turns()
+        self._room = BatchRoom()
         self._model: CrossEncoder | None = None
 
     def logits(self, pairs: Sequence[TextPair]) -> NDArray[np.float32]:
@@ -70,12 +72,16 @@ class SentenceTransformersPairs:
         found = np.zeros(len(pairs), np.float32)
         if not pairs:
             return found
-        with self._lock:
+        with self._turns.turn():
             model = self._model = self._model or self._load()
         limit = CPU_BATCH if model.device.type == "cpu" else GPU_BATCH
-        for batch in batches_by_length([self._length(pair) for pair in pairs], limit):
-            with self._lock:
-                found[batch] = _forward(model, [pairs[position] for position in batch])
+        lengths = [self._length(pair) for pair in pairs]
+        for batch in batches_by_length(lengths, limit):
+            part = [pairs[position] for position in batch]
+            with self._turns.turn():
+                found[batch] = self._room.in_halves(
+                    partial(_forward, model, part), slice(0, len(part)), lengths[batch[0]]
+                )
         return finite(found, self.folder.name)
 
     def _length(self, pair: TextPair) -> int:
@@ -115,21 +121,18 @@ def finite(logits: NDArray[np.float32], model: str) -> NDArray[np.float32]:
     return logits
 
 
-def _forward(model: CrossEncoder, pairs: list[TextPair]) -> NDArray[np.float32]:
+def _forward(model: CrossEncoder, pairs: list[TextPair], part: slice) -> NDArray[np.float32]:
     import torch
 
-    def numbers(part: slice) -> NDArray[np.float32]:
-        found: Tensor = model.predict(
-            pairs[part],
-            batch_size=part.stop - part.start,
-            show_progress_bar=False,
-            activation_fn=torch.nn.Identity(),
-            convert_to_tensor=True,
-        )
-        array: NDArray[np.float32] = found.float().cpu().numpy()
-        return array.reshape(part.stop - part.start)
-
-    return in_halves(numbers, slice(0, len(pairs)))
+    found: Tensor = model.predict(
+        pairs[part],
+        batch_size=part.stop - part.start,
+        show_progress_bar=False,
+        activation_fn=torch.nn.Identity(),
+        convert_to_tensor=True,
+    )
+    array: NDArray[np.float32] = found.float().cpu().numpy()
+    return array.reshape(part.stop - part.start)
 
 
 def _score_in_float32(model: CrossEncoder) -> None:

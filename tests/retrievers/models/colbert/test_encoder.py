@@ -74,4 +74,4 @@ def test_a_batch_that_memory_does_not_hold_is_computed_in_parts():
     whole.inputs["input_ids"][:] = np.arange(16).reshape(8, 2)
     (vectors,) = in_turn(hold_three)([whole], "document")
     np.testing.assert_array_equal(vectors, np.arange(16).reshape(8, 2, 1))
-    assert sizes == [8, 4, 2, 2, 4, 2, 2]
+    assert sizes == [8, 4, 2, 2, 2, 2]
