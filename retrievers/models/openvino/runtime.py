@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Lock
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,7 @@ THREADS_A_STREAM = 4  # more of them gain little on batches of 2,000 tokens, few
 TELEMETRY = "openvino_telemetry"
 
 _importing = Lock()
+_alive: WeakSet[OpenVINORuntime] = WeakSet()
 
 
 def load_openvino() -> ModuleType:
@@ -78,7 +80,7 @@ def precision_here(precision: Precision) -> Precision:
 
 
 class OpenVINORuntime:
-    """A compiled graph. Threads may share it.
+    """A compiled graph. Threads may share it, and a forked process compiles it anew when it first needs it.
 
     Args:
         model: The graph's .xml file.
@@ -119,6 +121,7 @@ class OpenVINORuntime:
         self._in_flight = streams + 1  # one is being made while each stream computes one
         self._compiling = Lock()
         self._graphs: dict[int | None, _Compiled] = {} if lone_lengths else {None: self._compile(None)}
+        _alive.add(self)
 
     def _readable(self, projection: NDArray[np.float32] | None) -> Any:  # noqa: ANN401 (no types)
         """Returns the file's graph, which takes token ids and nothing else."""
@@ -149,6 +152,17 @@ class OpenVINORuntime:
             if lone_length not in self._graphs:
                 self._graphs[lone_length] = self._compile(lone_length)
             return self._graphs[lone_length]
+
+    def after_fork(self) -> None:
+        """Leaves what was compiled to the parent process.
+
+        The threads that compute did not come along: who asks a graph of the parent waits forever, and so does who ends
+        one, at the process's end too.
+        """
+        for graph in self._graphs.values():
+            _keep_for_good(graph.model, *(request.infer for request in graph.made))
+        self._compiling = Lock()
+        self._graphs = {}
 
     def run(self, batches: Iterable[TokenBatch]) -> Generator[tuple[TokenBatch, Outputs], None, None]:
         """Yields each batch with what the graph makes of it, in order.
@@ -181,21 +195,21 @@ class _Request:
     """One computation at a time of a graph of any shape."""
 
     def __init__(self, graph: _Compiled) -> None:
-        self._infer = graph.model.create_infer_request()
+        self.infer = graph.model.create_infer_request()
         self._inputs = graph.inputs
         self._outputs = graph.outputs
 
     def start(self, batch: TokenBatch) -> None:
-        self._infer.start_async({name: batch.inputs[name] for name in self._inputs}, share_inputs=True)
+        self.infer.start_async({name: batch.inputs[name] for name in self._inputs}, share_inputs=True)
 
     def finish(self) -> Outputs:
-        self._infer.wait()
-        return {name: self._infer.get_output_tensor(at).data for at, name in enumerate(self._outputs)}
+        self.infer.wait()
+        return {name: self.infer.get_output_tensor(at).data for at, name in enumerate(self._outputs)}
 
     def cancel(self) -> None:
-        self._infer.cancel()
+        self.infer.cancel()
         try:
-            self._infer.wait()
+            self.infer.wait()
         except RuntimeError:  # OpenVINO's word for cancelled
             return
 
@@ -208,13 +222,13 @@ class _LoneRequest(_Request):
         tensor = load_openvino().Tensor
         self._arrays = {name: np.zeros((1, length), np.int64) for name in graph.inputs}
         for name, array in self._arrays.items():
-            self._infer.set_tensor(name, tensor(array, shared_memory=True))
-        self._results = {name: self._infer.get_output_tensor(at).data for at, name in enumerate(graph.outputs)}
+            self.infer.set_tensor(name, tensor(array, shared_memory=True))
+        self._results = {name: self.infer.get_output_tensor(at).data for at, name in enumerate(graph.outputs)}
 
     def start(self, batch: TokenBatch) -> None:
         for name, array in self._arrays.items():
             array[:] = batch.inputs[name]
-        self._infer.infer(share_outputs=True)  # at once: nothing is to be done meanwhile
+        self.infer.infer(share_outputs=True)  # at once: nothing is to be done meanwhile
 
     def finish(self) -> Outputs:
         return self._results
@@ -229,13 +243,29 @@ class _Compiled:
     inputs: list[str]
     outputs: list[str]
     idle: list[_Request] = field(default_factory=list)
+    made: list[_Request] = field(default_factory=list)
 
     def take(self) -> _Request:
         """Returns a request that nobody else uses."""
         try:
             return self.idle.pop()
         except IndexError:
-            return _Request(self) if self.lone_length is None else _LoneRequest(self, self.lone_length)
+            made = _Request(self) if self.lone_length is None else _LoneRequest(self, self.lone_length)
+            self.made.append(made)
+            return made
+
+
+def _keep_for_good(*of_openvino: object) -> None:
+    """Sees to it that these objects are never ended, not even when Python is."""
+    import ctypes
+
+    for kept in of_openvino:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+
+
+def _after_fork() -> None:
+    for runtime in _alive:
+        runtime.after_fork()
 
 
 def _put_back(graph: _Compiled, request: _Request, _batch: TokenBatch) -> None:
@@ -280,3 +310,7 @@ def lone_streams() -> int:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

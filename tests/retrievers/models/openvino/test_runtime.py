@@ -186,3 +186,35 @@ def test_the_precision_that_a_cpu_computes_in_is_told(doubling, asked):
     model = openvino.Core().compile_model(doubling, "CPU", {"INFERENCE_PRECISION_HINT": hint})
     used = model.get_property("INFERENCE_PRECISION_HINT")
     assert used == {"float32": openvino.Type.f32, "bfloat16": openvino.Type.bf16}[precision_here(asked)]
+
+
+@pytest.mark.parametrize("lone_lengths", [(), (3,)])
+@pytest.mark.parametrize("child", ["pass", "assert results() == before", "held = None; assert results() == before"])
+def test_a_forked_child_computes_and_ends(doubling, lone_lengths, child):
+    code = f"""
+import os, sys
+from pathlib import Path
+import numpy as np
+from lateral.retrievers.models.openvino.runtime import OpenVINORuntime
+from lateral.retrievers.models.openvino.token_batches import TokenBatch
+
+def batch(texts):
+    ids = np.full((texts, 3), 7, np.int64)
+    return TokenBatch([*range(texts)], [3] * texts, {{name: ids for name in TokenBatch.INPUTS}})
+
+def results():
+    return [out["doubled"].tolist() for _, out in runtime.run(map(batch, (2, 1, 2)))]
+
+runtime = OpenVINORuntime(Path({str(doubling)!r}), precision="float32", lone_lengths={lone_lengths})
+before = results()
+held = runtime.run([batch(2), batch(1)])
+next(held)  # computes while the process forks
+child = os.fork()
+if child == 0:
+    {child}
+    sys.exit(7)  # not os._exit: everything is ended
+code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+assert results() == before == [[[14.0] * 3] * 2, [[14.0] * 3], [[14.0] * 3] * 2]
+sys.exit(code)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 7
