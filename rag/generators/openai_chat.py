@@ -11,6 +11,11 @@ from ..prompt import Message
 
 __all__ = ["OpenAIAnswer", "OpenAIGenerator"]
 
+CUT = {  # by finish_reason, as OpenAI's reference of chat completions names them
+    "length": "the server ended the answer at its limit of tokens",
+    "content_filter": "the server withheld the rest of the answer",
+}
+
 
 class OpenAIGenerator:
     """Answers from the passages in a chat model's words, each piece as it comes.
@@ -89,8 +94,9 @@ class OpenAIAnswer(Iterator[str]):
             except (StopIteration, ChatModelError) as end:  # what was held back comes before the error
                 closed, self._ended = self._ended, True
                 text = self._cutter.feed(self._thoughts.finish()) + self._cutter.finish()
-                self._failure = end if isinstance(end, ChatModelError) else self._unanswered(text, closed=closed)
-            self._written = self._written or bool(text.strip())
+                self._failure = end if isinstance(end, ChatModelError) else self._wrong_with_end(text, closed=closed)
+            text = text if self._written else text.lstrip()
+            self._written = self._written or bool(text)
             if text:
                 return text
         if self._failure is not None:
@@ -98,12 +104,18 @@ class OpenAIAnswer(Iterator[str]):
             raise failure
         raise StopIteration
 
-    def _unanswered(self, last: str, *, closed: bool) -> ChatModelReplyError | None:
-        """Returns what is wrong with a reply that ended well, and with this text."""
-        if closed or self._written or last.strip() or not self._thoughts.has_cut:
+    def _wrong_with_end(self, last: str, *, closed: bool) -> ChatModelReplyError | None:
+        """Returns what is wrong with a reply that came to its end, and with this text."""
+        if closed:
             return None
-        reason = f"it thought aloud and gave no answer (finish_reason {self._stream.finish_reason!r:.40})"
-        return ChatModelReplyError(f"{self._stream.model}: {reason}")
+        ended = self._stream.finish_reason
+        if not (self._written or last.strip()):
+            what = "it thought aloud and gave no answer" if self._thoughts.has_cut else "the answer is empty"
+        elif ended in CUT:
+            what = CUT[ended]
+        else:
+            return None
+        return ChatModelReplyError(f"{self._stream.model}: {what} (finish_reason {ended!r:.40})")
 
     @property
     def usage(self) -> Usage:

@@ -180,6 +180,27 @@ def test_a_failure_in_the_middle_keeps_what_was_written(ask, make_passage):
     assert stream.degraded == ("generator",)
 
 
+@pytest.mark.parametrize(
+    ("finish", "reason"), [("length", "at its limit of tokens"), ("content_filter", "withheld the rest")]
+)
+def test_an_answer_that_the_server_cut_is_degraded(ask, make_passage, finish, reason):
+    _, generator = ask(default=wire.stream("Green tea is brewed [1] at ", finish=finish))
+    stream = DegradingStream(generator, quoting(), build_messages(QUESTION, [make_passage(TEA)]))
+    assert "".join(stream) == "Green tea is brewed [1] at "
+    assert stream.degraded == ("generator",)
+    assert reason in str(stream.error)
+    with pytest.raises(ChatModelReplyError, match=f"{reason}.*'{finish}'"):
+        list(DegradingStream(generator, quoting(), build_messages(QUESTION, [make_passage(TEA)]), strict=True))
+
+
+def test_an_answer_of_blanks_is_none(ask, make_passage):
+    _, generator = ask(wire.stream(" ", "\n"))
+    stream = DegradingStream(generator, quoting(), build_messages(QUESTION, [make_passage(TEA)]))
+    assert "".join(stream) == f"“{TEA}” [1]"
+    assert stream.degraded == ("generator",)
+    assert "the answer is empty (finish_reason 'stop')" in str(stream.error)
+
+
 def test_a_good_answer_is_not_degraded(ask, make_passage):
     _, generator = ask()
     stream = DegradingStream(generator, quoting(), build_messages(QUESTION, [make_passage(TEA)]))
