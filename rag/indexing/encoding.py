@@ -17,6 +17,7 @@ from ...errors import InvalidArgumentError
 from ...retrievers.bi_encoder import check_space
 from ...retrievers.indexed import IndexedRetriever, storage_space
 from ...retrievers.retriever import Encoder, EncodesAtOnce, TokenEncoder, VectorSpace
+from ...retrievers.stopping import heed
 from ...retrievers.store import NewVectors, Writer
 from ...retrievers.unit_vectors import check_normalised
 
@@ -64,11 +65,16 @@ class Pace:
 
 
 class EncodingThread:
-    """Encodes in a thread of its own, in the order of the calls. `close` ends it after the texts at hand."""
+    """Encodes in a thread of its own, in the order of the calls.
+
+    `close` ends it after the texts at hand, and an export of the model at once.
+    """
 
     def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="lateral-encoder")
         self._closed = threading.Event()
+        self._executor = ThreadPoolExecutor(
+            1, thread_name_prefix="lateral-encoder", initializer=heed, initargs=(self._closed,)
+        )
         self._paces: dict[str, Pace] = {}
         self._encoded = 0
 

@@ -6,7 +6,6 @@ generation is built where nothing else lives, closed, and tried in another proce
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import shutil
@@ -22,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
+from ..parent import end_with_parent
 from .collection import SPACE, Batch, ChromaFailed, check_collection
 from .folder import CATALOG, COLLECTION, EmbeddedCollection, closing_client, nodes_of, refuse_functions
 from .scratch import scratch_folder
@@ -34,7 +34,6 @@ __all__ = ["build_folder", "check_folder", "serve"]
 
 BATCH_ROWS = 1_000  # about 2 s of building the graph: how soon a child without a parent ends where no signal tells it
 STEP_SECONDS = 120  # for one batch, or one opening: 60 times what they take
-PR_SET_PDEATHSIG = 1
 LAST_WORDS_BYTES = 2_000
 _PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {module} import serve; serve()"
 
@@ -83,7 +82,7 @@ def check_folder(folder: Path, count: int, known: Batch) -> None:
 
 def serve() -> None:
     """Does the one job that stands on stdin; the program of the child."""
-    _end_with_parent()
+    end_with_parent()
     signal.alarm(STEP_SECONDS)  # the default action ends the process, in native code too
     job = json.loads(sys.stdin.buffer.readline())
     try:
@@ -208,12 +207,3 @@ def _check(job: Json) -> None:
     signal.alarm(STEP_SECONDS)
     with closing(EmbeddedCollection(Path(job["folder"]))) as collection:
         check_collection(collection, job["count"], known)
-
-
-def _end_with_parent() -> None:
-    """Asks the kernel, where it can be asked, to end this process with its parent."""
-    if sys.platform == "linux":
-        parent = os.getppid()
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)

@@ -6,7 +6,6 @@ by the system for it. So a generation is built where nothing else lives, and tri
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import signal
@@ -18,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..parent import end_with_parent
 from ..retriever import VectorSpace
 from ..store import Index
 from .generation import STORE, Generation, PlaidFailed, write_generation
@@ -25,7 +25,6 @@ from .texts import IndexedTexts, open_texts
 
 __all__ = ["BuildJob", "build_apart", "serve"]
 
-PR_SET_PDEATHSIG = 1
 LAST_WORDS_BYTES = 4_000
 REASON_CHARS = 500
 PROBE_BYTES = 1 << 20  # what could not be written has filled the disk up to its last blocks
@@ -89,7 +88,7 @@ def build_apart(job: BuildJob) -> None:
 
 def serve() -> None:
     """Does the one job that stands on stdin; the program of the child. What it prints goes to stderr."""
-    _end_with_parent()
+    end_with_parent()
     threading.excepthook = _end
     with os.fdopen(os.dup(1), "w") as answer:
         os.dup2(2, 1)
@@ -172,12 +171,3 @@ def _end(thread: threading.ExceptHookArgs) -> None:
     sys.stderr.write(f"{thread.exc_type.__name__}: {thread.exc_value}\n")
     sys.stderr.flush()
     os._exit(1)
-
-
-def _end_with_parent() -> None:
-    """Asks the kernel, where it can be asked, to end this process with its parent."""
-    if sys.platform == "linux":
-        parent = os.getppid()
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)

@@ -4,21 +4,62 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from pathlib import Path
+from time import monotonic
 
 from ....errors import ModelNotFoundError
+from ...parent import end_with_parent
+from ...stopping import raise_if_stopped
 
-__all__ = ["last_line", "run_child"]
+__all__ = ["alone", "last_line", "run_child"]
 
 SECONDS = 1_800.0  # MiniLM takes 12 s, most of it imports; a model of 2 GB is some minutes of disk and memory
+LOOK_EVERY = 0.2  # seconds, at whether this thread is stopped
 REASON_CHARS = 300
 INTERRUPTED = (-signal.SIGINT, 0xC000013A)  # how a child ends that Ctrl-C has reached, on POSIX and on Windows
 # The child finds the same modules as this process, whatever its __main__ is; nothing of __main__ is run again.
-_PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {module} import main; main(*sys.argv[2:])"
+_PROGRAM = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {parent} import end_with_parent; end_with_parent(); "
+    "from {module} import main; main(*sys.argv[2:])"
+)
+
+logger = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def alone(folder: Path, what: str) -> Iterator[None]:
+    """Waits until no other process or thread makes a folder, and keeps others from it.
+
+    Args:
+        folder: What is made; the lock stands beside it.
+        what: What is done, for the log, such as "exporting a model".
+
+    Raises:
+        CancelledError: This thread was stopped while it waited; see `lateral.retrievers.stopping`.
+        OSError: The lock can't be made.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(f"{folder}.lock", thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        logger.warning("another process or thread is %s: waiting for its end", what)
+        while not lock.is_locked:
+            raise_if_stopped()
+            with contextlib.suppress(Timeout):
+                lock.acquire(timeout=LOOK_EVERY)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def run_child(module: str, *arguments: str, what: str) -> subprocess.CompletedProcess[bytes]:
@@ -31,24 +72,35 @@ def run_child(module: str, *arguments: str, what: str) -> subprocess.CompletedPr
 
     Raises:
         ModelNotFoundError: It took too long.
-        CancelledError: Ctrl-C ended it, which reaches every process of a terminal: the caller's main thread, too.
+        CancelledError: Ctrl-C ended it, which reaches every process of a terminal: the caller's main thread, too; or
+            this thread was stopped (see `lateral.retrievers.stopping`), and it with it.
     """
-    program = [sys.executable, "-P", "-c", _PROGRAM.format(module=module), json.dumps(_module_path())]
+    code = _PROGRAM.format(parent=end_with_parent.__module__, module=module)
+    program = [sys.executable, "-P", "-c", code, json.dumps(_module_path()), *arguments]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}  # what it reads is at hand: nothing is asked for
-    try:
-        done = subprocess.run(
-            [*program, *arguments],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as err:
-        raise ModelNotFoundError(f"{what} took more than {SECONDS:.0f} s") from err
+    pipe, nothing = subprocess.PIPE, subprocess.DEVNULL
+    deadline = monotonic() + SECONDS
+    with subprocess.Popen(program, env=environment, stdin=nothing, stdout=pipe, stderr=pipe) as child:
+        try:
+            while (said := _said(child)) is None:
+                raise_if_stopped()
+                if monotonic() > deadline:
+                    raise ModelNotFoundError(f"{what} took more than {SECONDS:.0f} s")
+        except BaseException:
+            child.kill()
+            raise
+    done = subprocess.CompletedProcess(program, child.returncode, *said)
     if done.returncode in INTERRUPTED:
         raise CancelledError(f"{what} was interrupted")
     return done
+
+
+def _said(child: subprocess.Popen[bytes]) -> tuple[bytes, bytes] | None:
+    """Returns what a child wrote to stdout and stderr until its end, None while it runs."""
+    try:
+        return child.communicate(timeout=LOOK_EVERY)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def last_line(done: subprocess.CompletedProcess[bytes]) -> str:

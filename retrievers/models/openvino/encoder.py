@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ BATCH = BatchLimit(texts=64, tokens=8 * 256)
 QUERY_STEP = 32  # tokens: to prepare another shape takes longer than to compute it
 LONE_LENGTHS = (16, 24, 32)  # tokens of a lone query: without bfloat16 24 take a quarter less than 32
 LONE_BYTES = 150 << 20  # of weights, such as MiniLM's: each of these lengths has a graph then, which holds them again
+
+PUT_IN_PLACE = 0.1  # seconds, a thousand times what it takes to rename two folders
 
 logger = logging.getLogger(__name__)
 
@@ -205,22 +208,33 @@ class OpenVINOEncoder:
         transformer = modules[0]
         limit: int | None = transformer.config["max_length"]
         exported = export_transformer(transformer)
-        made = self._quantized_of(exported) if self._quantized else exported
         counter = None if prompt else self._reference.counter
         step, lone = (QUERY_STEP, LONE_LENGTHS) if is_lone else (LENGTH_STEP, ())
         tokenizer = BatchTokenizer(
             exported / TOKENIZER, max_length=limit, step=step, lone_lengths=lone, counter=counter
         )
-        manifest = file_sha256(made / MANIFEST)
+        try:
+            runtime, manifest = self._graph(exported, lone, is_lone=is_lone)
+        except ModelNotFoundError:  # another process may just put a new one in its place
+            time.sleep(PUT_IN_PLACE)
+            runtime, manifest = self._graph(exported, lone, is_lone=is_lone)
+        prompt = without_surrogates(prompt)
+        prompt_length = tokenizer.prompt_length(prompt) if prompt else 0
+        return _Tower(prompt, prompt_length, tokenizer, runtime, read_head(modules), manifest)
+
+    def _graph(self, exported: Path, lone_lengths: Sequence[int], *, is_lone: bool) -> tuple[OpenVINORuntime, str]:
+        """Returns the graph of an export, or of its quantized form, and the SHA-256 of what its folder says."""
+        made = self._quantized_of(exported) if self._quantized else exported
+        manifest = _manifest(made)
         runtime = OpenVINORuntime(
             made / MODEL,
             precision=self._precision,
             streams=lone_streams() if is_lone else stream_count(),
-            lone_lengths=lone if _weights(made) <= LONE_BYTES else (),
+            lone_lengths=lone_lengths if _weights(made) <= LONE_BYTES else (),
         )
-        prompt = without_surrogates(prompt)
-        prompt_length = tokenizer.prompt_length(prompt) if prompt else 0
-        return _Tower(prompt, prompt_length, tokenizer, runtime, read_head(modules), manifest)
+        if _manifest(made) != manifest:
+            raise ModelNotFoundError(f"{made} was replaced while it was read")
+        return runtime, manifest
 
     def _quantized_of(self, exported: Path) -> Path:
         folder = quantized_folder(exported)
@@ -230,6 +244,13 @@ class OpenVINOEncoder:
                 "`lateral quantize` on your index or `quantize_bi_encoder`"
             )
         return folder
+
+
+def _manifest(made: Path) -> str:
+    try:
+        return file_sha256(made / MANIFEST)
+    except OSError as err:
+        raise ModelNotFoundError(f"{made} can't be read: {err}") from err
 
 
 def _weights(made: Path) -> int:

@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping, Set
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -16,7 +17,7 @@ from ....errors import ModelNotFoundError
 from ...cache_folder import cache_folder
 from ..fingerprint import file_sha256
 from ..folder import ModelModule
-from .child import last_line, run_child
+from .child import alone, last_line, run_child
 
 __all__ = [
     "MANIFEST",
@@ -26,6 +27,7 @@ __all__ = [
     "export_folder",
     "export_transformer",
     "is_whole",
+    "put_in_place",
     "write_manifest",
 ]
 
@@ -65,14 +67,12 @@ def export_transformer(transformer: ModelModule, *, task: Task = "feature-extrac
     Raises:
         ModelNotFoundError: The model can't be exported, or the cache can't be written; the message is one line.
     """
-    from filelock import FileLock
-
     folder = export_folder(transformer, task)
     if is_whole(folder):
         return folder
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):
+        with alone(folder, f"exporting the model in {transformer.path} to OpenVINO"):
             if not is_whole(folder):
                 _export(transformer, task, folder)
     except OSError as err:
@@ -143,10 +143,18 @@ def _export(transformer: ModelModule, task: Task, folder: Path) -> None:
         unfinished.mkdir(mode=0o700)
         _run_child(transformer.path, unfinished, task, refused)
         write_manifest(unfinished)
-        shutil.rmtree(folder, ignore_errors=True)
-        unfinished.rename(folder)
+        put_in_place(unfinished, folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def put_in_place(made: Path, folder: Path) -> None:
+    """Gives a folder that is whole its name. What bore the name is away for no longer than a rename takes."""
+    old = folder.with_name(f"{folder.name}.old.{os.getpid()}.tmp")
+    with suppress(FileNotFoundError):
+        folder.rename(old)
+    made.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _run_child(place: Path, out: Path, task: Task, refused: Path) -> None:

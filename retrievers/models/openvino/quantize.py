@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ....errors import ModelNotFoundError
 from ..compute import cpu_saturates
-from .child import last_line, run_child
-from .export import MODEL, is_whole, write_manifest
+from .child import alone, last_line, run_child
+from .export import MODEL, is_whole, put_in_place, write_manifest
 
 __all__ = ["quantize_export", "quantized_folder", "takes_sample"]
 
@@ -44,23 +44,20 @@ def quantize_export(exported: Path, texts: Sequence[str], max_length: int | None
     Raises:
         ModelNotFoundError: The graph can't be quantized, or the cache can't be written; the message is one line.
     """
-    from filelock import FileLock
-
     folder = _folder(exported)
     unfinished = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
     sample = texts if takes_sample() else None
     how = "its weights alone" if sample is None else f"with {len(sample)} texts"
     logger.info("bringing the model in %s to int8, %s, once", exported, how)
     try:
-        with FileLock(f"{folder}.lock"):
+        with alone(folder, f"bringing the model in {exported} to int8"):
             for left in folder.parent.glob(f"{folder.name}.*.tmp"):  # of a process that was killed
                 shutil.rmtree(left, ignore_errors=True)
             try:
                 unfinished.mkdir(mode=0o700)
                 _run(exported, unfinished, sample, max_length)
                 write_manifest(unfinished)
-                shutil.rmtree(folder, ignore_errors=True)
-                unfinished.rename(folder)
+                put_in_place(unfinished, folder)
             finally:
                 shutil.rmtree(unfinished, ignore_errors=True)
     except OSError as err:

@@ -20,6 +20,7 @@ from lateral.rag.indexing.encoding import (
 )
 from lateral.rag.indexing.ingest import FIRST_NODES, REFRESH_NODES
 from lateral.retrievers import HashEmbedder
+from lateral.retrievers.stopping import raise_if_stopped
 from lateral.retrievers.store import hash_text
 
 
@@ -305,3 +306,25 @@ def test_an_encoder_may_give_lists(tmp_path):
     rag = RAG(tmp_path / "index", retrievers=(BiEncoderRetriever(encoder=ListEmbedder()),))
     rag.add(documents(2))
     assert np.isclose(rag.retrieve("Document number 1.", top_k=1)[0].score, 1, atol=1e-6)
+
+
+def test_closing_the_thread_ends_what_heeds_it():
+    began = threading.Event()
+
+    class Exporting(HashEmbedder):
+        def encode_documents(self, texts):
+            began.set()
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline:
+                raise_if_stopped()
+                time.sleep(0.01)
+
+    encoder = Exporting(16)
+    thread = EncodingThread()
+    running = thread.submit(SpaceEncoder(encoder, encoder.space), {b"1": "text"})
+    assert began.wait(10)
+    start = time.monotonic()
+    thread.close()
+    assert time.monotonic() - start < 10
+    with pytest.raises(CancelledError):
+        running.result()

@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,6 +21,7 @@ from lateral.retrievers.models.openvino.export import (
     export_folder,
     export_transformer,
     is_whole,
+    put_in_place,
 )
 from lateral.retrievers.models.openvino.quantize import quantize_export, quantized_folder
 from lateral.retrievers.models.openvino.runtime import load_openvino
@@ -170,3 +172,25 @@ def test_no_sum_of_byte_products_saturates_on_this_cpu(tmp_path, monkeypatch):
         pooled = np.stack([model(it)[0][0].mean(axis=0) for it in inputs])
         vectors.append(pooled / np.linalg.norm(pooled, axis=1, keepdims=True))
     assert (vectors[0] * vectors[1]).sum(axis=1).mean() > UNSATURATED
+
+
+def test_one_that_is_just_being_replaced_is_waited_for(copied):
+    folder = folder_of(copied)
+    away = folder.rename(folder.with_name("away"))
+    back = threading.Timer(0.05, away.rename, [folder])
+    encoder = load(copied)
+    encoder.count_tokens(["x"])
+    back.start()
+    assert encoder.encode_queries(["x"]).shape == (1, 32)
+    back.join()
+
+
+def test_a_folder_takes_the_place_of_another(tmp_path):
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+    with (tmp_path / "old" / "file").open() as opened:
+        put_in_place(tmp_path / "new", tmp_path / "old")
+        assert opened.read() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
+    assert (tmp_path / "old" / "file").read_text() == "new"
