@@ -162,7 +162,7 @@ class IndexNotFoundError(StoreError):
 
 
 class IndexLockedError(StoreError):
-    """Another process is writing to this index."""
+    """Another process, or another thread of this one, is writing to this index."""
 
 
 class IndexVersionError(StoreError):

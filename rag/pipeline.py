@@ -40,6 +40,7 @@ from .indexing.setup import RetrieverChoice, indexed, make_chunker
 from .indexing.sources import Source, add_documents, add_files, split_sources
 from .indexing.status import IndexStatus, VerifyReport, read_status
 from .indexing.verifying import verify_index
+from .stoppable import stoppable
 from .stream import AnswerStream
 
 __all__ = ["DEFAULT_INDEX", "RAG", "OnProgress"]
@@ -56,7 +57,8 @@ class RAG:
     """Answers questions from an index of your documents.
 
     Making one opens nothing: the index is made by the first `add`, models load when they are first needed. Threads
-    may share a `RAG`. Reading never blocks on a writer, and never writes.
+    may share a `RAG`. Reading never blocks on a writer, and never writes. One thread or process writes at a time:
+    another gets `IndexLockedError` at once.
 
     Args:
         path: The index directory.
@@ -117,7 +119,7 @@ class RAG:
         Raises:
             SourceRootError: A path is missing or unreadable.
             InvalidArgumentError: A source is neither a path nor a document, or a document's id stands twice.
-            IndexLockedError: Another process is writing.
+            IndexLockedError: Another process or thread is writing.
             IndexConfigError: The index was made with other retrievers or chunks than this `RAG` asks for, or its
                 vectors with another encoder (`EncoderMismatchError`).
             ModelNotFoundError: A retriever's model can't be had.
@@ -142,7 +144,7 @@ class RAG:
         Raises:
             InvalidArgumentError: A target names no document of the index; nothing is removed then.
             IndexNotFoundError: There is no index yet.
-            IndexLockedError: Another process is writing.
+            IndexLockedError: Another process or thread is writing.
         """
         names = [targets] if isinstance(targets, str | Path) else list(targets)
         with self.index.read() as snapshot:
@@ -272,9 +274,9 @@ class RAG:
         stages = Stages(self.index, self.retrievers, self.reranker, depth, self._fusion)
         return explain_hit(stages, _readable(query), hit, where=where)
 
-    async def aadd(self, sources: Source | Iterable[Source]) -> AddReport:
-        """Adds in a thread; see `add`."""
-        return await asyncio.to_thread(self.add, sources)
+    async def aadd(self, sources: Source | Iterable[Source], *, on_progress: OnProgress | None = None) -> AddReport:
+        """Adds in a thread; see `add`. Cancelled, it ends as Ctrl-C ends it: what was committed stays."""
+        return await stoppable(partial(self.add, sources), on_progress)
 
     async def aretrieve(self, query: str, top_k: int = 10, where: Where | None = None) -> list[Hit]:
         """Retrieves in a thread; see `retrieve`."""

@@ -32,7 +32,8 @@ def write_lock(folder: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout as err:
         pid = writer_pid(folder)
-        holder = f"process {pid}" if pid else "another process"
+        own = "another thread of this process" if pid == os.getpid() else f"process {pid}"
+        holder = own if pid else "another process"
         raise IndexLockedError(f"{holder} is writing to the index at '{folder}': wait until it has ended") from err
     except OSError as err:
         raise storage_error(folder, err) from err

@@ -1,4 +1,5 @@
 import asyncio
+import time
 
 import pytest
 from builders import counts
@@ -8,7 +9,7 @@ from lateral.errors import (
     InvalidArgumentError,
 )
 from lateral.rag.generators.generator import ScriptedGenerator
-from lateral.retrievers import CannedRetriever, ranked
+from lateral.retrievers import CannedRetriever, HashEmbedder, ranked
 from pdfs import make_pdf
 
 
@@ -128,3 +129,45 @@ def test_the_async_forms_give_what_the_sync_ones_give(tmp_path, folder, embedder
 def test_an_object_without_its_method_is_refused_at_once(tmp_path, argument, given):
     with pytest.raises(InvalidArgumentError, match=f"{argument} must be .*an object with a method"):
         RAG(tmp_path / "index", **{argument: given})
+
+
+def test_a_cancelled_add_ends_and_keeps_what_was_committed(tmp_path):
+    class Slow(HashEmbedder):
+        def encode_documents(self, texts):
+            time.sleep(0.05)
+            return super().encode_documents(texts)
+
+    rag = RAG(tmp_path / "index", retrievers=(BiEncoderRetriever(encoder=Slow(16)),))
+    documents = [{"id": str(number), "text": f"words {number}"} for number in range(3_000)]
+    told = []
+
+    async def main():
+        committed = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def tell(progress):
+            told.append(progress)
+            if progress.done > 64:
+                loop.call_soon_threadsafe(committed.set)
+
+        adding = asyncio.create_task(rag.aadd(documents, on_progress=tell))
+        await asyncio.wait_for(committed.wait(), 60)
+        adding.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await adding
+        kept = rag.status().documents
+        added = await rag.aadd({"id": "one more", "text": "words"})  # nobody holds the lock
+        return kept, added.added
+
+    kept, added = asyncio.run(main())
+    assert 0 < kept < 3_000
+    assert added == 1
+    assert rag.status().documents == kept + 1
+    assert rag.verify().problems == ()
+    assert told
+
+
+def test_what_an_add_raises_reaches_who_awaits_it(tmp_path):
+    rag = RAG(tmp_path / "index")
+    with pytest.raises(InvalidArgumentError, match="'id' must be a string"):
+        asyncio.run(rag.aadd({"id": 5, "text": "words"}))

@@ -203,7 +203,7 @@ def test_a_second_writer_is_refused_at_once_with_the_holders_pid(index):
 
 
 def test_two_writers_in_one_process_exclude_each_other(index):
-    with index.write(), pytest.raises(IndexLockedError, match="is writing"), Index(index.folder).write():
+    with index.write(), pytest.raises(IndexLockedError, match="thread of this process"), Index(index.folder).write():
         pass
 
 
