@@ -9,6 +9,7 @@ from ...loaders.chunking import CountTokens, default_count_tokens
 from ...retrievers.indexed import close_files
 from ...retrievers.retriever import Encoder, Retriever, TokenEncoder
 from ...retrievers.store import Index, IndexConfig, Writer
+from .encoding import check_spaces
 from .setup import (
     RetrieverChoice,
     check_chunking,
@@ -75,12 +76,17 @@ class RetrieverSet:
         """Returns how the index is made, as remembered and checked, or now for a new one, and the retrievers for it.
 
         Raises:
-            IndexConfigError: The index was made with other retrievers or chunks than are asked for.
+            IndexConfigError: The index was made with other retrievers or chunks than are asked for, or with another
+                model than one of another name (`EncoderMismatchError`).
+            ModelNotFoundError: There is no model of a name that the index does not know.
         """
         config = writer.config()
         retrievers = self.of(config)
         if config is not None:
             check_chunking(config, self._chunk_size, self._chunk_overlap)
+            made = {it.name: it.settings.get("model") for it in config.retrievers}
+            renamed = [it for it in indexed(retrievers) if it.settings.get("model") != made.get(it.name)]
+            check_spaces(writer, renamed)  # what has the same name is checked when it first encodes
             moved = move_stores(config, retrievers)
             if moved != config:
                 writer.set_config(moved)

@@ -6,6 +6,7 @@ from lateral.errors import (
     EncoderMismatchError,
     IndexConfigError,
     InvalidArgumentError,
+    ModelNotFoundError,
 )
 from lateral.retrievers import HashEmbedder
 
@@ -114,3 +115,12 @@ def test_vectors_are_stored_in_the_format_that_the_index_was_made_with(tmp_path,
 def test_a_format_that_is_none_is_refused():
     with pytest.raises(InvalidArgumentError, match="stored as float32, float16, int8, binary, got 'int4'"):
         BiEncoderRetriever(vectors="int4")
+
+
+def test_a_model_of_another_name_is_looked_at_though_nothing_is_to_be_encoded(rag, folder, tmp_path):
+    rag.add(folder)
+    own = {"bm25": "bm25", "same": BiEncoderRetriever("hash-embedder-64")}
+    assert RAG(tmp_path / "index", retrievers=tuple(own.values())).add(folder).unchanged == 3
+    for model, error in (("hash-embedder-32", EncoderMismatchError), ("no such model", ModelNotFoundError)):
+        with pytest.raises(error):
+            RAG(tmp_path / "index", retrievers=("bm25", BiEncoderRetriever(model))).add(folder)
