@@ -64,9 +64,12 @@ class PageImage:
             path: Where to write it.
 
         Raises:
+            InvalidArgumentError: The name says that it is another kind of picture.
             OSError: It can't be written.
         """
         where = Path(path)
+        if where.suffix.lower() not in ("", ".png"):
+            raise InvalidArgumentError(f"a page is saved as a PNG picture: name it *.png, got {str(where)!r:.200}")
         where.write_bytes(self.png)
         return where
 

@@ -20,18 +20,20 @@ def furnished(folder):
     return folder
 
 
-def run(home, *arguments, **environment):
+def run(home, *arguments, as_on_a_terminal=False, **environment):
+    """Returns how a command ended; stdout has all that a terminal would show if it is to."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("LATERAL_")}
     done = subprocess.run(
         [LATERAL, *map(str, arguments)],
         cwd=home,
         env={**clean, "XDG_CONFIG_HOME": str(home / "config"), **environment},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if as_on_a_terminal else subprocess.PIPE,
         encoding="utf-8",
         timeout=120,
         check=False,
     )
-    assert "Traceback" not in done.stderr, done.stderr
+    assert "Traceback" not in (done.stderr or done.stdout), done.stderr
     return done
 
 

@@ -251,6 +251,12 @@ class TestPageImage:
         where = picture.save(tmp_path / "a.png")
         assert (where, where.read_bytes()) == (tmp_path / "a.png", picture.png)
 
+    @pytest.mark.parametrize("name", ["a.jpg", "a.PDF"])
+    def test_it_is_saved_under_no_other_kind_of_name(self, picture, tmp_path, name):
+        with pytest.raises(InvalidArgumentError, match=r"saved as a PNG picture: name it \*\.png"):
+            picture.save(tmp_path / name)
+        assert not list(tmp_path.iterdir())
+
     @pytest.mark.parametrize(
         "png",
         [b"", b"\x89PNG\r\n\x1a\n", make_image("gif"), make_image("png")[:20], b"x" + make_image("png")],

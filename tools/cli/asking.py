@@ -74,7 +74,7 @@ def ask(
     """Answer a question, citing file and page."""
     from ...retrievers.shading import shown_text
     from .building import build_generator, build_rag
-    from .output import print_answer_sources, print_json, waiting
+    from .output import print_answer_sources, print_json, waiting, whole_line
     from .settings import load_settings
     from .where import parse_where
 
@@ -94,8 +94,8 @@ def ask(
             stream = rag.stream(question, top_k=settings.top_k, where=parse_where(where))
             first = next(stream, "")
         if not as_json:
-            for piece in chain([first], stream):
-                typer.echo(shown_text(piece), nl=False)
-            typer.echo()
+            with whole_line():
+                for piece in chain([first], stream):
+                    typer.echo(shown_text(piece), nl=False)
         answer = rag.locate(stream.finish()) if as_json else stream.finish()
     print_json(answer.as_dict()) if as_json else print_answer_sources(answer)

@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from ...rag.evaluation.result import percentile
 from ...rerankers.registry import NO_RERANKER
-from .output import LISTED, plain, show_source, stderr, stdout
+from .output import LISTED, console_of_tables, plain, show_source, stderr, stdout
 
 if TYPE_CHECKING:
     from ...loaders.node import LoadFailure
@@ -26,7 +25,7 @@ __all__ = ["counting_bars", "print_comparison", "print_evaluation"]
 
 Tell: TypeAlias = Callable[[int, int | None], None]
 
-WIDTH = 100  # columns of a comparison at most
+WIDTH, LEAST_WIDTH = 100, 64  # columns of a comparison
 
 MEANING = {
     "ndcg@10": "order of the first 10, 1 is ideal",
@@ -83,7 +82,7 @@ def print_comparison(result: Comparison, report: Path | None = None) -> None:
         result: What was found.
         report: Where it was written as HTML too.
     """
-    console = Console(highlight=False, width=min(Console().width, WIDTH))
+    console = console_of_tables(WIDTH, LEAST_WIDTH)
     built = "the index was there" if result.index_seconds is None else f"indexed in {result.index_seconds:.1f} s"
     others = f" ({result.unanswerable:,} unanswerable, not asked)" if result.unanswerable else ""
     console.print(
@@ -196,7 +195,7 @@ def _print_oddities(remarks: Sequence[Remark], failed: Sequence[LoadFailure]) ->
 
 def _compared(rows: Sequence[Row], baseline: str | None) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("configuration")
+    table.add_column("configuration", overflow="fold")
     for head in ("nDCG@10", "gain", "p", "R@100", "p50 ms", "kB/doc"):
         table.add_column(head, justify="right", no_wrap=True)
     for row in rows:

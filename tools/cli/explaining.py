@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["explain"]
 
 MAX_RANK_DIGITS = 9  # what is longer and only digits is a node's id
-WIDTH = 80  # columns at most: long lines are hard to follow
+WIDTH, LEAST_WIDTH = 80, 64  # columns: longer lines are hard to follow
 BAR_CHARS = 12
 EXCERPT_CHARS = 230  # three lines
 ROUNDING = 0.0005  # a rest that would be shown as 0.0%
@@ -83,19 +83,18 @@ def _rank_or_id(node: str) -> str | int:
 def _print(found: HitExplanation) -> None:
     import textwrap
 
-    from rich.console import Console
     from rich.text import Text
 
     from ...retrievers.shading import shown_text
-    from .output import shortened, show_source
+    from .output import console_of_tables, shortened, show_source
 
-    console = Console(highlight=False, width=min(Console().width, WIDTH))
+    console = console_of_tables(WIDTH, LEAST_WIDTH)
     console.print(
         Text(shown_text(show_source(found.node.source, found.node.page)), style="bold"),
         Text(found.node.id, style="dim"),
     )
     excerpt = shortened(shown_text(found.node.text), EXCERPT_CHARS)
-    console.print(Text(textwrap.indent(textwrap.fill(excerpt, WIDTH - 3), "   ")))
+    console.print(Text(textwrap.indent(textwrap.fill(excerpt, console.width - 3), "   ")))
     console.print()
     rows = [(step.stage, str(step), "" if step.score is None else f"{step.score:.4f}") for step in found.path]
     console.print(_table(("stage", "rank", "score"), rows, wide=0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import textwrap
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from ...retrievers.hit import Hit
 
 __all__ = [
+    "console_of_tables",
     "plain",
     "print_answer_sources",
     "print_hits",
@@ -33,6 +36,7 @@ __all__ = [
     "stdout",
     "tick",
     "waiting",
+    "whole_line",
 ]
 
 EXCERPT_CHARS = 300
@@ -43,6 +47,16 @@ LISTED = 20  # failures and skipped files named one by one; the rest is counted
 def stdout() -> Console:
     """Returns the console of results. Its text is printed as it is: no markup, no guessed highlights."""
     return Console(highlight=False, soft_wrap=True)
+
+
+def console_of_tables(most: int, least: int) -> Console:
+    """Returns the console of results that stand in columns.
+
+    Args:
+        most: Columns that it uses of a wide terminal.
+        least: Columns that it takes on a narrow one, where lines are broken then: a table would lose names and numbers.
+    """
+    return Console(highlight=False, width=max(min(Console().width, most), least))
 
 
 def stderr() -> Console:
@@ -142,6 +156,29 @@ def waiting(what: str, *, off: bool) -> Iterator[None]:
         return
     with console.status(what):
         yield
+
+
+@contextmanager
+def whole_line() -> Iterator[None]:
+    """Ends the line that is printed meanwhile, piece by piece; what is logged meanwhile comes behind it."""
+    held: list[logging.LogRecord] = []
+
+    def hold(record: logging.LogRecord) -> bool:
+        held.append(record)
+        return False
+
+    handlers = list(logging.getLogger("lateral").handlers)
+    for handler in handlers:
+        handler.addFilter(hold)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(hold)
+        typer.echo()
+        for record in held:
+            for handler in handlers:
+                handler.handle(record)
 
 
 @contextmanager

@@ -39,6 +39,8 @@ def show(
     from ...loaders.load import render_page
     from ...loaders.worker import ParserPool
 
+    if out is not None and out.suffix.lower() not in ("", ".png"):
+        raise InvalidArgumentError(f"--out writes a PNG picture: name it *.png, got {str(out)!r:.200}")
     target = check_free(out or Path(f"{source.stem}-page-{page}.png"), force=force, flag="--out")
     file = find_file(source)
     with ParserPool(1) as pool:

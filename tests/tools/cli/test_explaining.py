@@ -88,3 +88,10 @@ def test_without_an_index_it_ends_with_3(home):
 
 def test_a_terminal_without_blocks_gets_bars_of_another_kind(made):
     assert "####" in run(made, "explain", QUERY, PYTHONIOENCODING="ascii").stdout
+
+
+def test_a_narrow_terminal_loses_no_words(shared):
+    told = run(shared, "explain", "brewed tea", COLUMNS="30").stdout
+    assert {"brewed", "brewed (brew)", "tea", "weight", "share"} <= {
+        cell.strip() for line in told.splitlines() for cell in line.split("  ")
+    }

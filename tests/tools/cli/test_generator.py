@@ -109,3 +109,14 @@ def test_a_server_without_a_model_is_a_usage_error(shared):
     told = run(shared, "ask", QUESTION, "--base-url", "http://127.0.0.1:9/v1", **KEYS)
     assert told.returncode == 2
     assert "--generator MODEL" in told.stderr
+
+
+@pytest.mark.parametrize("flags", [(), ("--strict",)])
+def test_what_is_wrong_with_an_answer_stands_on_a_line_of_its_own(shared, flags):
+    with OpenAIServer(wire.reset("Green tea is ")) as server:
+        model = ("--generator", "stub", "--base-url", server.url)
+        done = run(shared, "ask", QUESTION, *model, *flags, as_on_a_terminal=True, **KEYS)
+    assert done.returncode == (4 if flags else 0)
+    lines = done.stdout.splitlines()
+    assert lines[0] == "Green tea is "
+    assert "the connection broke off" in lines[1]

@@ -70,6 +70,7 @@ def test_images_are_shown_frame_by_frame_scaled_down(home):
         (("photo.png", "--quote", "tea"), 2, "has no text 'tea'"),
         (("docs/kettle.pdf", "--dpi", "0"), 2, "dpi must be a number above 0"),
         (("docs/kettle.pdf", "--dpi", "9999"), 1, "ask for at most 643 dpi"),
+        (("docs/kettle.pdf", "--out", "a.jpg"), 2, "--out writes a PNG picture: name it *.png, got 'a.jpg'"),
         (("docs/kettle.pdf", "--out", "nowhere/a.png"), 2, "can't be written: name a file in a folder that is there"),
         (("docs",), 2, "is a folder: name a file in it"),
         (("nowhere.pdf",), 2, "there is no file or folder"),
