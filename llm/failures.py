@@ -113,6 +113,8 @@ def shown_url(url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:  # it is none
+        parts = None
+    if parts is None or "://" not in url:  # shown as it was written, or nobody finds the mistake
         return re.split(r"[?#]", url.rpartition("@")[2])[0]
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
 

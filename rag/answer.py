@@ -31,7 +31,7 @@ class Answer:
         passages: What the answer was made from; citations name their `n`.
         degraded: What did not work and was done without: "generator" where the chat model could not be had and the
             answer is the passages, or ends early.
-        usage: The tokens that the chat model took, None where none was asked or it does not count.
+        usage: The tokens that the chat model took, None where none was asked; zeros where its server does not count.
     """
 
     question: str

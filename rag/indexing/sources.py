@@ -39,7 +39,7 @@ def split_sources(sources: Source | Iterable[Source]) -> tuple[list[Path], Itera
     """
     if isinstance(sources, str | Path | Document | Mapping):
         sources = [sources]
-    if not isinstance(sources, Iterable):
+    if not isinstance(sources, Iterable) or isinstance(sources, bytes | bytearray):
         raise InvalidArgumentError(
             f"a source must be a path, a Document or a mapping, or several of them, got {sources!r:.80}"
         )
@@ -150,12 +150,15 @@ def _as_document(entry: Source) -> Document:
         raise InvalidArgumentError(
             f"a source must be a path, a Document or a mapping with an id and a text, got {entry!r:.80}"
         )
-    unknown, source, text = set(entry) - DOCUMENT_KEYS, entry.get("id"), entry.get("text")
-    if unknown or not isinstance(source, str) or not source or not isinstance(text, str):
+    source, text = entry.get("id"), entry.get("text")
+    if unknown := sorted(map(str, set(entry) - DOCUMENT_KEYS)):
         raise InvalidArgumentError(
-            "a document must have an 'id' and a 'text' (strings) and may have 'metadata', "
-            f"got the keys {sorted(map(str, entry))}"
+            f"a document must have an 'id' and a 'text' and may have 'metadata', got the keys {unknown} too"
         )
+    if not isinstance(source, str) or not source:
+        raise InvalidArgumentError(f"a document's 'id' must be a string that is not empty, got {source!r:.80}")
+    if not isinstance(text, str):
+        raise InvalidArgumentError(f"the 'text' of the document {source!r:.80} must be a string, got {text!r:.80}")
     return document_from_text(source, text, entry.get("metadata") or {})
 
 

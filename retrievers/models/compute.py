@@ -20,6 +20,7 @@ __all__ = [
     "choose_dtype",
     "cpu_has_bfloat16",
     "cpu_saturates",
+    "device_name",
     "is_cpu_likely",
 ]
 
@@ -45,6 +46,11 @@ def check_dtype(dtype: DType) -> DType:
     if dtype not in get_args(DType):
         raise InvalidArgumentError(f"dtype must be one of {', '.join(get_args(DType))}, got {dtype!r}")
     return dtype
+
+
+def device_name(device: object) -> str | None:
+    """Returns the name of a device that was asked for, which may be a `torch.device` too; None for none."""
+    return None if device is None else str(device)
 
 
 def choose_device(device: str | None) -> str:

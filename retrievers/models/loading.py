@@ -10,7 +10,7 @@ from ..hash_embedder import HashEmbedder
 from ..retriever import Encoder
 from .backend import Backend, check_backend, openvino_precision
 from .bundled import DEFAULT_BI_ENCODER, MINILM
-from .compute import DType, check_dtype
+from .compute import DType, check_dtype, device_name
 from .folder import ModelFolder, read_layout
 from .lookup import look_up
 from .openvino.encoder import OpenVINOEncoder
@@ -57,7 +57,7 @@ def load_bi_encoder(
     check_backend(backend)
     if isinstance(model, str) and (hashed := HASH_EMBEDDER.fullmatch(model)):
         return HashEmbedder(int(hashed[1]))
-    dtype = check_compute(dtype)
+    device, dtype = device_name(device), check_compute(dtype)
     if quantized := dtype == "int8":
         _check_int8(backend, device)
         backend, dtype = "openvino", "auto"

@@ -95,7 +95,7 @@ class SentenceTransformerEncoder:
 
         Raises:
             InvalidArgumentError: A text is no string, or the device is not there.
-            EncodingError: The model gave NaN or infinity.
+            EncodingError: The model fails on a text, or gave NaN or infinity.
             ModelNotFoundError: The folder's files can't be loaded.
         """
         return self._encode(texts, "document")
@@ -157,7 +157,13 @@ class SentenceTransformerEncoder:
             array: NDArray[np.float32] = rows[:, : self.layout.dim].float().cpu().numpy()
             return array
 
-        return self._room.in_halves(vectors, slice(0, len(texts)), longest)
+        try:
+            return self._room.in_halves(vectors, slice(0, len(texts)), longest)
+        except (RuntimeError, IndexError) as err:  # such as of a setting that goes beyond the model's positions
+            reason = str(err).strip().partition("\n")[0][:300]
+            raise EncodingError(
+                f"the model {self.folder.name!r} can't encode texts of up to {longest} tokens: {reason}"
+            ) from err
 
     def _load(self) -> SentenceTransformer:
         device = choose_device(self._device)

@@ -51,6 +51,8 @@ def test_no_log_repr_or_error_shows_the_key(serve, caplog):
 def test_a_url_is_shown_without_what_may_be_secret():
     assert shown_url("https://me:pw@host:8/v1/?key=s#f") == "https://host:8/v1"
     assert shown_url("https://me:pw@[host?key=s#f") == "[host"
+    assert shown_url("localhost:8000/v1") == "localhost:8000/v1"
+    assert shown_url("me:pw@127.0.0.1:8911/v1?key=s") == "127.0.0.1:8911/v1"
     assert "pw" not in repr(ChatClient("stub", base_url="https://me:pw@host/v1"))
 
 

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias, get_args
 from ....errors import InvalidArgumentError
 from ....extras import require
 from ...retriever import TokenEncoder
-from ..compute import DType, check_dtype
+from ..compute import DType, check_dtype, device_name
 from ..folder import ModelFolder
 from ..lookup import SHOWN_CHARS, look_up
 from .checkpoint import read_checkpoint
@@ -63,6 +63,7 @@ def load_colbert(
     """
     if backend not in get_args(ColbertBackend):
         raise InvalidArgumentError(f"backend must be one of {', '.join(get_args(ColbertBackend))}, got {backend!r}")
+    device = device_name(device)
     check_dtype(dtype)
     if backend == "ragatouille" or backend == "openvino":
         _require("colbert" if backend == "ragatouille" else "openvino")

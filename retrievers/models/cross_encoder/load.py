@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..backend import Backend, check_backend, openvino_precision
-from ..compute import DType
+from ..compute import DType, device_name
 from ..folder import ModelFolder
 from ..lookup import look_up
 from .checkpoint import read_cross_encoder
@@ -42,6 +42,7 @@ def load_cross_encoder(
         ModelNotFoundError: The model can't be had or is none that gives one score; the message lists what was tried.
     """
     check_backend(backend)
+    device = device_name(device)
     folder = find_cross_encoder(model, offline=offline)
     checkpoint = read_cross_encoder(folder.path)
     scorer = SentenceTransformersPairs(folder, checkpoint, device=device, dtype=dtype)

@@ -1,6 +1,8 @@
 """The encoder against plain sentence-transformers, with the real default and with tiny models made on the spot."""
 
+import json
 import logging
+import shutil
 import subprocess
 import sys
 import threading
@@ -279,3 +281,16 @@ encoder.encode_queries(["x"])
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert result.stdout + result.stderr == ""
+
+
+def test_a_limit_beyond_the_models_positions_is_named(tiny, tmp_path):
+    path = shutil.copytree(tiny("cls"), tmp_path / "long")
+    settings = json.loads((path / "sentence_bert_config.json").read_text())
+    (path / "sentence_bert_config.json").write_text(json.dumps({**settings, "max_seq_length": 300}))
+    with pytest.raises(EncodingError, match=r"can't encode texts of up to 28\d tokens: .*must match the size"):
+        load(path).encode_documents(["word " * 280, "word"])
+
+
+def test_a_device_may_be_torchs_own(library, tiny):
+    encoder = load_bi_encoder(str(tiny("cls")), device=library.torch.device("cpu"), dtype="float32", backend="torch")
+    np.testing.assert_array_equal(encoder.encode_queries(["x"]), load(tiny("cls")).encode_queries(["x"]))
