@@ -42,7 +42,11 @@ def test_an_empty_archive_has_none():
     assert names(archive()) == set()
 
 
-@pytest.mark.parametrize("raw", [b"", b"PK\x03\x04", b"x" * 100_000, archive("a", "b")[:-5], archive("a")[:-30]])
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"PK\x03\x04", b"x" * 100_000, archive("a", "b")[:-5], archive("a")[:-30]],
+    ids=["empty", "a beginning", "no archive", "a cut end", "no end"],  # an archive holds the time when it was made
+)
 def test_what_is_no_whole_archive_has_none(raw):
     assert names(raw) == set()
 
