@@ -54,7 +54,7 @@ class BatchRoom:
     long as computing what does fit. Later they are: others may have let go of what they held.
 
     Args:
-        clock: Returns seconds; of the tests.
+        clock: Returns seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:

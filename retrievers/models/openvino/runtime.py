@@ -236,14 +236,14 @@ class _LoneRequest(_Request):
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """A graph ready to run, and the requests that wait for work."""
+    """A graph ready to run, its requests that wait for work, and all that there are."""
 
     lone_length: int | None
     model: CompiledModel
     inputs: list[str]
     outputs: list[str]
     idle: list[_Request] = field(default_factory=list)
-    made: list[_Request] = field(default_factory=list)
+    made: WeakSet[_Request] = field(default_factory=WeakSet)
 
     def take(self) -> _Request:
         """Returns a request that nobody else uses."""
@@ -251,7 +251,7 @@ class _Compiled:
             return self.idle.pop()
         except IndexError:
             made = _Request(self) if self.lone_length is None else _LoneRequest(self, self.lone_length)
-            self.made.append(made)
+            self.made.add(made)
             return made
 
 
