@@ -160,7 +160,9 @@ class OpenVINORuntime:
         one, at the process's end too.
         """
         for graph in self._graphs.values():
-            _keep_for_good(graph.model, *(request.infer for request in graph.made))
+            _keep_for_good(graph.model)
+            for request in graph.made:
+                request.leave()
         self._compiling = Lock()
         self._graphs = {}
 
@@ -195,21 +197,29 @@ class _Request:
     """One computation at a time of a graph of any shape."""
 
     def __init__(self, graph: _Compiled) -> None:
-        self.infer = graph.model.create_infer_request()
+        self._infer = graph.model.create_infer_request()
+        self._is_left = False
         self._inputs = graph.inputs
         self._outputs = graph.outputs
 
     def start(self, batch: TokenBatch) -> None:
-        self.infer.start_async({name: batch.inputs[name] for name in self._inputs}, share_inputs=True)
+        self._infer.start_async({name: batch.inputs[name] for name in self._inputs}, share_inputs=True)
 
     def finish(self) -> Outputs:
-        self.infer.wait()
-        return {name: self.infer.get_output_tensor(at).data for at, name in enumerate(self._outputs)}
+        self._infer.wait()
+        return {name: self._infer.get_output_tensor(at).data for at, name in enumerate(self._outputs)}
+
+    def leave(self) -> None:
+        """Leaves what it computes to the parent process: nobody here can wait for its end."""
+        self._is_left = True
+        _keep_for_good(self._infer)
 
     def cancel(self) -> None:
-        self.infer.cancel()
+        if self._is_left:
+            return
+        self._infer.cancel()
         try:
-            self.infer.wait()
+            self._infer.wait()
         except RuntimeError:  # OpenVINO's word for cancelled
             return
 
@@ -222,13 +232,13 @@ class _LoneRequest(_Request):
         tensor = load_openvino().Tensor
         self._arrays = {name: np.zeros((1, length), np.int64) for name in graph.inputs}
         for name, array in self._arrays.items():
-            self.infer.set_tensor(name, tensor(array, shared_memory=True))
-        self._results = {name: self.infer.get_output_tensor(at).data for at, name in enumerate(graph.outputs)}
+            self._infer.set_tensor(name, tensor(array, shared_memory=True))
+        self._results = {name: self._infer.get_output_tensor(at).data for at, name in enumerate(graph.outputs)}
 
     def start(self, batch: TokenBatch) -> None:
         for name, array in self._arrays.items():
             array[:] = batch.inputs[name]
-        self.infer.infer(share_outputs=True)  # at once: nothing is to be done meanwhile
+        self._infer.infer(share_outputs=True)  # at once: nothing is to be done meanwhile
 
     def finish(self) -> Outputs:
         return self._results
@@ -255,12 +265,11 @@ class _Compiled:
             return made
 
 
-def _keep_for_good(*of_openvino: object) -> None:
-    """Sees to it that these objects are never ended, not even when Python is."""
+def _keep_for_good(of_openvino: object) -> None:
+    """Sees to it that an object is never ended, not even when Python is."""
     import ctypes
 
-    for kept in of_openvino:
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(of_openvino))
 
 
 def _after_fork() -> None:
