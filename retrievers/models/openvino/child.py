@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ __all__ = ["alone", "last_line", "run_child"]
 SECONDS = 1_800.0  # MiniLM takes 12 s, most of it imports; a model of 2 GB is some minutes of disk and memory
 LOOK_EVERY = 0.2  # seconds, at whether this thread is stopped
 REASON_CHARS = 300
+LITTLE_ROOM = 4 << 20  # bytes: less than what can be written at once
 INTERRUPTED = (-signal.SIGINT, 0xC000013A)  # how a child ends that Ctrl-C has reached, on POSIX and on Windows
 # The child finds the same modules as this process, whatever its __main__ is; nothing of __main__ is run again.
 _PROGRAM = (
@@ -103,10 +105,17 @@ def _said(child: subprocess.Popen[bytes]) -> tuple[bytes, bytes] | None:
         return None
 
 
-def last_line(done: subprocess.CompletedProcess[bytes]) -> str:
-    """Returns the last line of what a child had to say of its failure."""
+def last_line(done: subprocess.CompletedProcess[bytes], out: Path) -> str:
+    """Returns the last line of what a child had to say of its failure, and whether it had room to write.
+
+    Args:
+        done: What `run_child` gave.
+        out: Where the child wrote; OpenVINO's own words of a full disk name neither.
+    """
     lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"it ended with exit code {done.returncode}"]
-    return lines[-1][:REASON_CHARS]
+    free = shutil.disk_usage(out).free
+    room = f" ({out.parent} has {free >> 10} kB left)" if free < LITTLE_ROOM else ""
+    return lines[-1][:REASON_CHARS] + room
 
 
 def _module_path() -> list[str]:

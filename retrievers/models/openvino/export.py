@@ -162,7 +162,7 @@ def _run_child(place: Path, out: Path, task: Task, refused: Path) -> None:
     done = run_child(module, str(place.absolute()), str(out.absolute()), task, what=f"exporting {place}")
     if done.returncode == 0:
         return
-    reason = f"{place} can't be exported to OpenVINO: {last_line(done)}"
+    reason = f"{place} can't be exported to OpenVINO: {last_line(done, out)}"
     if (out / REFUSED).is_file():
         (out / REFUSED).write_text(reason, encoding="utf-8")
         (out / REFUSED).replace(refused)

@@ -90,4 +90,4 @@ def _run(exported: Path, out: Path, texts: Sequence[str] | None, max_length: int
     done = run_child(module, *paths, *given, what=f"quantizing {exported}")
     sample.unlink(missing_ok=True)  # what the documents say stays in the index
     if done.returncode:
-        raise ModelNotFoundError(f"{exported} can't be brought to int8: {last_line(done)}")
+        raise ModelNotFoundError(f"{exported} can't be brought to int8: {last_line(done, out)}")

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from full_disks import no_file_longer_than
+from full_disks import file_system, no_file_longer_than
 from lateral.errors import ModelNotFoundError
 from lateral.retrievers.models.folder import read_layout
 from lateral.retrievers.models.openvino.export import (
@@ -131,6 +131,14 @@ def test_a_full_disk_is_no_reason_to_refuse_the_model_later(cache, tiny, limit):
         export_transformer(transformer)
     assert [path.suffix for path in (cache / "openvino").iterdir()] == [".lock"]
     assert (export_transformer(transformer) / MODEL).is_file()
+
+
+@pytest.mark.slow
+def test_a_disk_without_room_is_named(tmp_path, monkeypatch, tiny):
+    with file_system(tmp_path / "disk", "2m") as disk:
+        monkeypatch.setenv("LATERAL_CACHE", str(disk))
+        with pytest.raises(ModelNotFoundError, match=rf"{disk}/openvino has \d+ kB left\)"):
+            export_transformer(transformer_of(tiny("cls")))
 
 
 @pytest.mark.slow
