@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EncodingError
+from .reasons import first_line
 
 __all__ = ["BatchRoom", "free_device_memory", "hint_for"]
 
@@ -85,7 +86,7 @@ class BatchRoom:
                     raise
                 if texts < 2:
                     raise EncodingError(
-                        f"the device has no room for a single text ({_first_line(err)}): {WITHOUT_GPU}"
+                        f"the device has no room for a single text ({first_line(err)}): {WITHOUT_GPU}"
                     ) from err
             free_device_memory()  # not in the handler: there the traceback still holds what was computed
             self._refused, self._forgotten_at = texts * tokens, self._clock() + REMEMBERED
@@ -95,7 +96,3 @@ class BatchRoom:
 
     def _is_refused(self, tokens: int) -> bool:
         return tokens >= self._refused and self._clock() < self._forgotten_at
-
-
-def _first_line(err: RuntimeError) -> str:
-    return str(err).strip().partition("\n")[0][:200]

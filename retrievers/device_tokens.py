@@ -13,6 +13,7 @@ import numpy as np
 
 from .device_vectors import DeviceVectors, device_bytes, load_vectors
 from .maxsim_torch import DEVICE_ERRORS, DeviceTexts
+from .reasons import first_line
 from .retriever import OnDevice
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ class DeviceTokens:
 
     def _fail(self, device: str, err: Exception) -> None:
         self._held = {}
-        self._say("search on %s failed, the CPU searches: %s", device, str(err).partition("\n")[0])
+        self._say("search on %s failed, the CPU searches: %s", device, first_line(err))
 
     def _say(self, message: str, *values: object) -> None:
         """Logs a message, each once."""

@@ -10,7 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
-from ...errors import InvalidArgumentError
+from ...errors import InvalidArgumentError, ModelNotFoundError
+from ..reasons import first_line
 from .cures import cure_forks
 
 __all__ = [
@@ -58,8 +59,12 @@ def choose_device(device: str | None) -> str:
 
     Raises:
         InvalidArgumentError: torch knows no such device, or this machine has none.
+        ModelNotFoundError: torch can't be loaded.
     """
-    import torch
+    try:
+        import torch
+    except (ImportError, OSError) as err:  # such as of a library of CUDA's, or of no folder for temporary files
+        raise ModelNotFoundError(f"PyTorch can't be loaded: {first_line(err)}") from err
 
     cure_forks()
     if device is None:
@@ -67,8 +72,9 @@ def choose_device(device: str | None) -> str:
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as err:
-        reason = str(err).partition("\n")[0]
-        raise InvalidArgumentError(f"device must be one that this machine has, got {device!r}: {reason}") from err
+        raise InvalidArgumentError(
+            f"device must be one that this machine has, got {device!r}: {first_line(err)}"
+        ) from err
     return device
 
 

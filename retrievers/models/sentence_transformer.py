@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ...errors import EncodingError, InvalidArgumentError, ModelNotFoundError
 from ..device_memory import BatchRoom, hint_for
+from ..reasons import first_line
 from ..retriever import VectorSpace
 from .batching import BatchLimit, batches_by_length
 from .compute import DType, check_dtype, choose_device, choose_dtype
@@ -160,9 +161,8 @@ class SentenceTransformerEncoder:
         try:
             return self._room.in_halves(vectors, slice(0, len(texts)), longest)
         except (RuntimeError, IndexError) as err:  # such as of a setting that goes beyond the model's positions
-            reason = str(err).strip().partition("\n")[0][:300]
             raise EncodingError(
-                f"the model {self.folder.name!r} can't encode texts of up to {longest} tokens: {reason}"
+                f"the model {self.folder.name!r} can't encode texts of up to {longest} tokens: {first_line(err)}"
             ) from err
 
     def _load(self) -> SentenceTransformer:
@@ -183,9 +183,8 @@ class SentenceTransformerEncoder:
                     model_kwargs={"dtype": getattr(torch, dtype), "use_safetensors": True},
                 )
         except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as err:
-            reason = str(err).strip().partition("\n")[0][:300]
             raise ModelNotFoundError(
-                f"{self.folder.path} holds a model that can't be loaded: {reason}{hint_for(device)}"
+                f"{self.folder.path} holds a model that can't be loaded: {first_line(err)}{hint_for(device)}"
             ) from err
         self._check_loaded(model.eval())
         cure_signatures(model)

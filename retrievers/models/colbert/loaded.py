@@ -11,6 +11,7 @@ from typing import Protocol
 
 from ....errors import ModelNotFoundError
 from ...device_memory import hint_for
+from ...reasons import first_line
 from ..sentence_transformer import one_at_a_time, quiet_loading
 
 __all__ = ["checked_loading"]
@@ -19,7 +20,6 @@ REPORTS = "transformers.modeling_utils"  # the logger that tells which weights w
 BAD_STATES = ("MISSING", "MISMATCH", "CONVERSION")
 HEARD = logging.WARNING - 1  # so that the report is made whatever the user hears; at WARNING itself more is made
 NEVER_USED = ("pooler",)  # a layer behind the token vectors; checkpoints leave it out
-REASON_CHARS = 300
 SHOWN_WEIGHTS = 3
 
 
@@ -59,9 +59,8 @@ def checked_loading(checkpoint: _Stored, device: str, *, never_used: Sequence[st
                 logger.setLevel(level)
                 logger.removeFilter(report)
     except (OSError, ValueError, RuntimeError, KeyError, AttributeError, SafetensorError) as err:
-        reason = str(err).strip().partition("\n")[0][:REASON_CHARS]
         raise ModelNotFoundError(
-            f"{checkpoint.path} holds a checkpoint that can't be loaded: {reason}{hint_for(device)}"
+            f"{checkpoint.path} holds a checkpoint that can't be loaded: {first_line(err)}{hint_for(device)}"
         ) from err
     if report.bad:
         names = ", ".join(report.bad[:SHOWN_WEIGHTS])

@@ -1,5 +1,9 @@
 """Which device and precision are chosen."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from lateral.errors import InvalidArgumentError
 from lateral.retrievers.models.compute import (
@@ -82,3 +86,19 @@ def test_cpu_is_likely_beside_a_driver_only_when_it_can_not_be_used(tmp_path, mo
     assert is_cpu_likely(None, [tmp_path]) is torch.__version__.endswith("+cpu")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert is_cpu_likely(None, [tmp_path])
+
+
+@pytest.mark.parametrize("kind", ["OSError", "ImportError"])
+def test_torch_that_can_not_be_loaded_is_said_in_a_sentence(tmp_path, kind):
+    (tmp_path / "torch.py").write_text(f"raise {kind}('libcudart.so.13: no such file\\nsecond line')\n")
+    program = (
+        "from lateral.errors import ModelNotFoundError\n"
+        "from lateral.retrievers.models.loading import load_bi_encoder\n"
+        "try:\n"
+        "    load_bi_encoder(backend='torch').encode_queries(['a question'])\n"
+        "except ModelNotFoundError as err:\n"
+        "    print(err)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "PyTorch can't be loaded: libcudart.so.13: no such file\n"
