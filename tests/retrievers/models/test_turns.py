@@ -1,12 +1,39 @@
 """Threads that wait for each other."""
 
-import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 from lateral.retrievers.models.turns import Turns
+
+INTERRUPTED = """
+import threading
+from lateral.retrievers.models.turns import Turns
+
+turns, started, done = Turns(), threading.Event(), threading.Event()
+
+def hold():
+    with turns.turn():
+        started.set()
+        done.wait()
+
+holder = threading.Thread(target=hold)
+holder.start()
+started.wait()
+try:
+    print("waiting", flush=True)
+    with turns.turn():
+        print("it is another thread's turn")
+except KeyboardInterrupt:
+    print("left")
+done.set()
+holder.join()
+with turns.turn():
+    print("it is its turn now")
+"""
 
 
 def test_who_has_more_to_do_goes_to_the_end():
@@ -43,24 +70,12 @@ def test_who_fails_lets_the_next_one_in():
 
 
 def test_who_is_interrupted_while_waiting_leaves_the_queue():
-    turns, started, done = Turns(), threading.Event(), threading.Event()
-
-    def hold():
-        with turns.turn():
-            started.set()
-            done.wait(10)
-
-    def interrupt():
-        time.sleep(0.3)  # by then the main thread waits
-        os.kill(os.getpid(), signal.SIGINT)
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    assert started.wait(10)
-    threading.Thread(target=interrupt).start()
-    with pytest.raises(KeyboardInterrupt), turns.turn():
-        pytest.fail("it is another thread's turn")
-    done.set()
-    holder.join(10)
-    with turns.turn():
-        assert not holder.is_alive()
+    with subprocess.Popen([sys.executable, "-c", INTERRUPTED], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout.readline() == "waiting\n"
+        time.sleep(0.3)  # it queues up
+        child.send_signal(signal.SIGINT)
+        try:
+            told, _ = child.communicate(timeout=60)
+        finally:
+            child.kill()
+    assert told == "left\nit is its turn now\n"
