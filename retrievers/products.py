@@ -18,9 +18,10 @@ __all__ = ["Products", "products_with", "quantized"]
 Task: TypeAlias = Callable[[], None]
 
 NORM_SLACK = 1e-5  # of a norm computed in float32
-BLOCK_ROWS = 16_384  # of bytes, multiplied at once at least: fewer are done before a thread has begun
+BLOCK_ROWS = 8_192  # of bytes, multiplied at once at least: fewer are done before a thread has begun
+BLOCKS_A_CORE = 8  # at most: who begins late, or on a busy core, leaves some to the others
 FLOAT_ROWS = 8_192  # multiplied as they are: 12 MB at 384 dimensions
-VNNI = ("alder", "sierra", "icelake")  # the generations of CPUs, as numkong names them, that add up products of bytes
+AMX = "sapphireamx"  # numkong's name for CPUs that multiply tiles of bytes
 DECODED_ROWS = 256  # of halves and signs, decoded to float32 at once: at 384 dimensions they stay in a core's cache
 
 
@@ -97,7 +98,7 @@ def products_with(query: NDArray[np.float32], segments: Sequence[Products]) -> t
     """
     firsts = [0, *accumulate(map(len, segments))]
     out = np.empty(firsts[-1], np.float32)
-    block = max(BLOCK_ROWS, -(-firsts[-1] // CORES))
+    block = max(BLOCK_ROWS, -(-firsts[-1] // (CORES * BLOCKS_A_CORE)))
     started = [
         segment.start(query, out[first:last], block)
         for segment, (first, last) in zip(segments, pairwise(firsts), strict=True)
@@ -145,8 +146,8 @@ def _of_bytes(
 def _bytes_with(query: NDArray[np.int8]) -> Callable[[NDArray[np.int8]], NDArray[Any]]:
     """Returns what gives the exact products of stored bytes with a query's, shape (1, dim), by the faster way here.
 
-    The packed product, made for several queries, is as fast as memory where the CPU adds up products of bytes in one
-    instruction. On AVX2 alone, pairs take half its time (in float64, cdist's own; in integers it packs, too).
+    The packed product, made for several queries, is as fast as memory on a CPU with AMX. On the other x86, with VNNI
+    and without, pairs take half its time (in float64, cdist's own; in integers it packs, too).
     """
     import numkong
 
@@ -162,7 +163,7 @@ def multiplies_pairs() -> bool:
     import numkong
 
     has = numkong.get_capabilities()
-    return bool(has.get("haswell")) and not any(has.get(name) for name in VNNI)
+    return bool(has.get("haswell")) and not has.get(AMX)
 
 
 def _slices(rows: int, block: int) -> list[slice]:
