@@ -125,7 +125,7 @@ def choose_dtype(dtype: DType, device: str) -> Literal["float32", "bfloat16", "f
 
 def cpu_has_bfloat16(cpu_info: Path = CPU_INFO) -> bool:
     """Returns whether the CPU multiplies matrices in bfloat16, as far as the system says so (Linux does)."""
-    return not BFLOAT16_FLAGS.isdisjoint(_cpu_flags(cpu_info))
+    return not BFLOAT16_FLAGS.isdisjoint(cpu_flags(cpu_info))
 
 
 def cpu_saturates(cpu_info: Path = CPU_INFO, machine: str | None = None) -> bool:
@@ -135,10 +135,11 @@ def cpu_saturates(cpu_info: Path = CPU_INFO, machine: str | None = None) -> bool
         cpu_info: Where Linux says what the CPU has.
         machine: The CPU's kind; None for this one's.
     """
-    return (machine or platform.machine()).lower() in X86 and VNNI_FLAGS.isdisjoint(_cpu_flags(cpu_info))
+    return (machine or platform.machine()).lower() in X86 and VNNI_FLAGS.isdisjoint(cpu_flags(cpu_info))
 
 
-def _cpu_flags(cpu_info: Path) -> list[str]:
+def cpu_flags(cpu_info: Path = CPU_INFO) -> list[str]:
+    """Returns what the CPU has, as far as the system says so (Linux does on x86)."""
     if not cpu_info.is_file():
         return []
     return next((line for line in cpu_info.read_text().splitlines() if line.startswith("flags")), "").split()

@@ -231,6 +231,7 @@ class OpenVINOEncoder:
             precision=self._precision,
             streams=lone_streams() if is_lone else stream_count(),
             lone_lengths=lone_lengths if _weights(made) <= LONE_BYTES else (),
+            manifest=made / MANIFEST,
         )
         if _manifest(made) != manifest:
             raise ModelNotFoundError(f"{made} was replaced while it was read")

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ....errors import ModelNotFoundError
 from ....extras import require
+from .compiled_files import WITHOUT_WEIGHTS, CompiledFiles
 from .token_batches import TokenBatch
 
 if TYPE_CHECKING:
@@ -91,6 +92,9 @@ class OpenVINORuntime:
         lone_lengths: A text of one of these lengths in tokens, padding included, that comes alone is computed by a
             graph of that shape, up to a fifth faster than by the one for all shapes; each graph holds a copy of the
             weights. It is compiled when first needed, of the file as it was read at first, which may be gone by then.
+        manifest: A file beside the graph that changes with it or its weights: what is compiled for lone texts is kept
+            there, and the first graph of another process is read from it (`CompiledFiles`), unless there is a
+            projection. None: nothing is kept.
 
     Raises:
         MissingExtraError: OpenVINO is not installed.
@@ -106,10 +110,9 @@ class OpenVINORuntime:
         streams: int | None = None,
         projection: NDArray[np.float32] | None = None,
         lone_lengths: Sequence[int] = (),
+        manifest: Path | None = None,
     ) -> None:
         streams = streams or stream_count()
-        # No CACHE_DIR, which would save 0.1 s of a start: OpenVINO 2026.4.1 takes what it compiled in float32 for
-        # bfloat16, too, and then gives wrong numbers; nor does it notice a damaged file.
         self._settings = {
             "INFERENCE_PRECISION_HINT": HINTS[precision],
             "NUM_STREAMS": streams,
@@ -117,6 +120,9 @@ class OpenVINORuntime:
         }
         self._file = model
         self._graph = self._readable(projection)
+        self._files: CompiledFiles | None = None
+        if manifest is not None and projection is None:
+            self._files = CompiledFiles(model, manifest, self._settings, load_openvino())
         self._lone_lengths = frozenset(lone_lengths)
         self._in_flight = streams + 1  # one is being made while each stream computes one
         self._compiling = Lock()
@@ -136,12 +142,27 @@ class OpenVINORuntime:
     def _compile(self, lone_length: int | None) -> _Compiled:
         """Returns the graph for a lone text of some length, or for all batches."""
         names = [port.get_any_name() for port in self._graph.inputs]
+        model = self._made() if lone_length is None else self._lone(lone_length, names)
+        return _Compiled(lone_length, model, names, [port.get_any_name() for port in model.outputs])
+
+    def _lone(self, length: int, names: Sequence[str]) -> CompiledModel:
+        """Returns what is compiled for a lone text of some length, or was by another process."""
+        is_first = not self._graphs  # who asks once waits half as long; any further one would map the weights again
+        if self._files is not None and is_first and (kept := self._files.read(length)) is not None:
+            return kept
+        model = self._made({name: [1, length] for name in names})
+        if self._files is not None:
+            self._files.keep(length, model)
+        return model
+
+    def _made(self, shapes: Mapping[str, Sequence[int]] | None = None) -> CompiledModel:
+        """Compiles the graph for inputs of these shapes, or of any."""
         with _one_error(self._file):
             graph = self._graph.clone()
-            if lone_length is not None:
-                graph.reshape({name: [1, lone_length] for name in names})
-            model = load_openvino().Core().compile_model(graph, "CPU", self._settings)
-        return _Compiled(lone_length, model, names, [port.get_any_name() for port in model.outputs])
+            if shapes is None:
+                return load_openvino().Core().compile_model(graph, "CPU", self._settings)
+            graph.reshape(dict(shapes))
+            return load_openvino().Core().compile_model(graph, "CPU", self._settings | WITHOUT_WEIGHTS)
 
     def _graph_for(self, batch: TokenBatch) -> _Compiled:
         texts, length = batch.inputs["input_ids"].shape

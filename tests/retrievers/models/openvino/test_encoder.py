@@ -213,6 +213,13 @@ def test_an_open_model_outlives_its_export(tiny, tmp_path, monkeypatch):
     assert encoder.computation == told
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_first_query_is_encoded_by_what_another_process_compiled(tiny, dtype, monkeypatch):
+    expected = light(tiny("cls"), dtype).encode_queries(["a query"])
+    monkeypatch.setattr(OpenVINORuntime, "_made", None)
+    np.testing.assert_array_equal(light(tiny("cls"), dtype).encode_queries(["a query"]), expected)
+
+
 def test_nothing_to_encode_exports_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("LATERAL_CACHE", str(tmp_path / "cache"))
     assert load_bi_encoder(backend="openvino").encode_documents([]).shape == (0, 384)
