@@ -26,9 +26,8 @@ __all__ = ["WITHOUT_WEIGHTS", "CompiledFiles"]
 
 WITHOUT_WEIGHTS = {"CACHE_MODE": "OPTIMIZE_SIZE"}  # compiled with it, a graph is written as half a megabyte
 KEY_CHARS = 32  # 128 bits
-LARGEST = (
-    4 << 20
-)  # bytes: MiniLM's layers take 0.5 MB, and in int8, where OpenVINO writes the weights all the same, 48 MB
+# Bytes of what is kept. MiniLM takes 0.5 MB; in int8, where OpenVINO 2026.4.1 writes the weights all the same, 48 MB.
+LARGEST = 4 << 20
 DIGEST_BYTES = hashlib.sha256().digest_size
 
 logger = logging.getLogger(__name__)
@@ -61,6 +60,9 @@ class CompiledFiles:
             self._state = file_sha256(manifest)
         except OSError as err:
             raise ModelNotFoundError(f"{manifest} can't be read: {err}") from err
+        cpu = [openvino.Core().get_property("CPU", "FULL_DEVICE_NAME"), *cpu_flags(), os.cpu_count()]
+        decisive = json.dumps([self._state, self._settings, openvino.get_version(), cpu], sort_keys=True)
+        self._key = hashlib.sha256(decisive.encode()).hexdigest()[:KEY_CHARS]
 
     def read(self, length: int) -> CompiledModel | None:
         """Returns what was compiled for a text of a length in tokens, None where nothing was kept."""
@@ -115,14 +117,7 @@ class CompiledFiles:
             return False
 
     def _path(self, length: int) -> Path:
-        decisive = {
-            "state": self._state,
-            "settings": self._settings,
-            "openvino": self._openvino.get_version(),
-            "cpu": [sorted(cpu_flags()), os.cpu_count()],
-        }
-        key = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:KEY_CHARS]
-        return self._graph.with_name(f"compiled-{length}-{key}.blob")
+        return self._graph.with_name(f"compiled-{length}-{self._key}.blob")
 
 
 def _computes_alike(model: CompiledModel, again: CompiledModel, length: int) -> bool:
